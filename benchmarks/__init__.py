@@ -1,0 +1,1 @@
+"""Importable measurements; results live in RESULTS.md with date, commit and machine."""

@@ -1,0 +1,80 @@
+"""The project's error tree. Every text says what was received, what was expected and what to do.
+
+Here: the exception classes only. Not here: logging, alerting, conversion to Dagster failures (assets/ does that).
+"""
+
+from __future__ import annotations
+
+
+class T2TError(Exception):
+    """Root of every error this project raises on purpose.
+
+    Args:
+        what: The subject, e.g. ``"studies/foo.yaml: key 'horizon'"``.
+        received: What was found.
+        expected: What would have been right.
+        remedy: What the reader can do about it.
+    """
+
+    def __init__(self, what: str, received: object = "", expected: object = "", remedy: str = "") -> None:
+        self.what = what
+        self.received = str(received)
+        self.expected = str(expected)
+        self.remedy = remedy
+        parts = [what]
+        if self.received:
+            parts.append(f"received {self.received}")
+        if self.expected:
+            parts.append(f"expected {self.expected}")
+        text = "; ".join(parts)
+        super().__init__(f"{text}. {remedy}" if remedy else f"{text}.")
+
+
+class StudyError(T2TError):
+    """A study file has a wrong key or value, or names something that is not there."""
+
+
+class UnreadableFileError(T2TError):
+    """A file in the landing zone cannot be read whole.
+
+    Args:
+        path: The file.
+        position: Byte or line where reading stopped, e.g. ``"line 17"``.
+        expected: What should have stood there.
+        found: What stood there.
+    """
+
+    def __init__(self, path: object, position: str, expected: object, found: object) -> None:
+        self.path = str(path)
+        self.position = position
+        self.found = str(found)
+        super().__init__(
+            f"{path} at {position}",
+            received=found,
+            expected=expected,
+            remedy="The file was not ingested; replace it with a whole one in the landing zone.",
+        )
+
+
+class UnknownFormatError(UnreadableFileError):
+    """No adapter recognises the content of a file."""
+
+
+class LakeError(T2TError):
+    """A partition or artefact is missing, or its bytes are not what its manifest says."""
+
+
+class RowAccountingError(T2TError):
+    """Rows went missing: rows in differ from rows out plus rows rejected."""
+
+
+class InsufficientDataError(T2TError):
+    """There are too few observations to do what was asked."""
+
+
+class CoverageError(T2TError):
+    """Too few instruments of a date passed their checks."""
+
+
+class SchemaError(T2TError):
+    """A table does not have the columns or types of its contract."""

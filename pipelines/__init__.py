@@ -1,0 +1,1 @@
+"""How the graph is run: definitions, jobs, schedules, sensors, studies and the command line."""

@@ -1,0 +1,4 @@
+"""The limit order book and the market around it, in numba.
+
+Here: the order book and the replay of order events through it. Not here: files, models, Dagster.
+"""
