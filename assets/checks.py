@@ -1,0 +1,149 @@
+"""Blocking quality checks: one Great Expectations suite per table, run per partition, results kept over time.
+
+Here: asset checks that read a partition, run a suite and store the verdict. Not here: the suites (feeds/quality),
+the rule for what a failed check does to a date (assets/universe.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from assets.common import table_value
+from assets.partitions import StudyPartitions, split_key
+from assets.store import StudyStore
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from feeds.quality.run import SuiteResult
+
+#: Tables with one partition per instrument-day, and per date.
+INSTRUMENT_DAY_TABLES = ("raw_ticks", "clean_ticks", "bars", "microstructure_features")
+DATE_TABLES = ("headlines", "sentiment", "external_signals", "feature_table", "training_set")
+
+
+def build_checks(parts: StudyPartitions) -> list[dg.AssetChecksDefinition]:
+    """All checks of one study."""
+    by_instrument = [_suite_check(table, parts, by_instrument=True) for table in INSTRUMENT_DAY_TABLES]
+    by_date = [_suite_check(table, parts, by_instrument=False) for table in DATE_TABLES]
+    return [*by_instrument, *by_date, _leakage_audit(parts), _control_rows(parts)]
+
+
+def _suite_check(table: str, parts: StudyPartitions, by_instrument: bool) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=table,
+        name=f"{table}_quality",
+        blocking=True,
+        partitions_def=parts.instrument_days if by_instrument else parts.dates,
+        description=f"Great Expectations suite of {table}; a failure stops this partition's downstream and nothing else.",
+    )
+    def check(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
+        from feeds.quality.run import run_suite
+
+        date, symbol = split_key(context) if by_instrument else (context.partition_key, None)
+        origin = store.lake.manifest(table, date, symbol)
+        result = run_suite(table, store.lake.read(table, date, symbol))
+        frame = results_frame(result, date, symbol or "*")
+        store.lake.write(f"quality_{table}", frame, date, symbol, parents=[origin.id])
+        return _verdict(frame)
+
+    return check
+
+
+def results_frame(result: SuiteResult, date: str, symbol: str) -> pl.DataFrame:
+    """One row per expectation: what was expected of which column, on how many rows it failed, examples."""
+    import polars as pl
+
+    return pl.DataFrame(
+        [
+            {
+                "date": date,
+                "symbol": symbol,
+                "table": result.table,
+                "expectation": item.expectation,
+                "column": item.column or "",
+                "blocking": item.blocking,
+                "passed": item.passed,
+                "rows_checked": item.rows_checked,
+                "rows_failed": item.rows_failed,
+                "examples": "; ".join(item.examples),
+            }
+            for item in result.results
+        ]
+    )
+
+
+def _verdict(frame: pl.DataFrame) -> dg.AssetCheckResult:
+    failed = frame.filter(~frame["passed"])
+    blocking = failed.filter(failed["blocking"])
+    metadata: dict[str, Any] = {
+        "expectations": frame.height,
+        "failed": failed.height,
+        "rows_checked": int(frame["rows_checked"].max() or 0),  # type: ignore[arg-type]
+        "rows_failed": int(failed["rows_failed"].sum()),
+        "results": table_value(frame.drop("date", "symbol", "table")),
+    }
+    what = [f"{row['expectation']} on {row['rows_failed']} rows" for row in failed.to_dicts()]
+    if blocking.is_empty():
+        severity = dg.AssetCheckSeverity.WARN
+        return dg.AssetCheckResult(
+            passed=failed.is_empty(), severity=severity, metadata=metadata, description="; ".join(what) or "all passed"
+        )
+    return dg.AssetCheckResult(
+        passed=False, severity=dg.AssetCheckSeverity.ERROR, metadata=metadata, description="; ".join(what)
+    )
+
+
+def _leakage_audit(parts: StudyPartitions) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset="microstructure_features",
+        name="leakage_audit",
+        blocking=True,
+        partitions_def=parts.instrument_days,
+        description="Cuts the ticks at two times, recomputes, and requires every feature up to the cut bit-equal.",
+    )
+    def leakage_audit(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
+        from assets.ticks import session_of, spec_from
+        from models.features import microstructure_features
+        from models.leakage import audit_cut
+
+        date, symbol = split_key(context)
+        spec = spec_from(store.lake.manifest("clean_ticks", date, symbol))
+        cleaned = store.lake.read("clean_ticks", date, symbol)
+        bounds, grid_ms = session_of(store, date), store.config.grid_ms
+        stamps = cleaned["available_at"]
+        cuts = [int(stamps[int(stamps.len() * share)]) for share in (0.3, 0.7)]
+        report = audit_cut(lambda ticks: microstructure_features(ticks, bounds, grid_ms, spec), cleaned, cuts)
+        return dg.AssetCheckResult(
+            passed=report.passed,
+            metadata={"cuts_ns": dg.MetadataValue.json(cuts), "differing": str(report.differing)},
+        )
+
+    return leakage_audit
+
+
+def _control_rows(parts: StudyPartitions) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset="alpha_model",
+        name="controls_find_nothing",
+        partitions_def=parts.dates,
+        description="A model trained on shuffled labels must show no information coefficient out of sample.",
+    )
+    def controls_find_nothing(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
+        import polars as pl
+
+        manifest = store.artefacts.current("alpha_model", context.partition_key)
+        table = pl.DataFrame(store.artefacts.read_json(manifest, "evaluation.json")["table"])
+        row = table.filter(pl.col("row") == "shuffled").to_dicts()
+        low, high = (row[0]["ic_low"], row[0]["ic_high"]) if row else (None, None)
+        passed = low is None or high is None or low <= 0 <= high
+        return dg.AssetCheckResult(
+            passed=passed,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"table": table_value(table)},
+            description=f"shuffled labels: IC interval [{low}, {high}]",
+        )
+
+    return controls_find_nothing
