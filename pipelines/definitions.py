@@ -1,0 +1,55 @@
+"""The code location: one study's graph. ``$T2T_STUDY`` chooses the study, ``$T2T_DATA`` the data root.
+
+Here: assembling assets, checks, jobs, schedules, sensors and the resource. `build_defs` is the seam for tests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from assets.alpha import build_alpha
+from assets.checks import build_checks
+from assets.dataset import build_dataset
+from assets.evaluation import build_evaluation
+from assets.partitions import StudyPartitions
+from assets.sources import build_sources
+from assets.store import StudyStore
+from assets.ticks import build_ticks
+from assets.volatility import build_volatility
+from feeds.root import study_root
+from feeds.study import load_study
+from pipelines.jobs import build_jobs
+from pipelines.schedules import build_schedules
+from pipelines.sensors import build_sensors
+
+
+def build_defs(study: str | Path | None = None, root: Path | None = None) -> dg.Definitions:
+    """Definitions of one study.
+
+    Args:
+        study: Name or YAML path; default ``$T2T_STUDY`` or the default study.
+        root: Folder of the study's files; default ``$T2T_DATA/<study>``.
+
+    Raises:
+        StudyError: The study is not valid.
+    """
+    config = load_study(study)
+    root = root or study_root(config)
+    named = str(study) if study is not None else config.name
+    parts = StudyPartitions(config)
+    jobs = build_jobs(parts)
+    store = StudyStore(study=named, root=str(root))
+    builders = (build_sources, build_ticks, build_dataset, build_alpha, build_volatility, build_evaluation)
+    return dg.Definitions(
+        assets=[asset for build in builders for asset in build(parts)],
+        asset_checks=build_checks(parts),
+        jobs=list(jobs.values()),
+        schedules=build_schedules(parts, jobs),
+        sensors=build_sensors(parts, jobs),
+        resources={"store": store},
+    )
+
+
+defs = build_defs()

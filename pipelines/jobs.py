@@ -1,0 +1,55 @@
+"""Jobs: which assets run together, in which partitions.
+
+Here: job definitions. Not here: when they run (schedules.py, sensors.py), progress (runner.py).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.partitions import StudyPartitions
+
+INGEST = "ingest_instrument_day"
+INSTRUMENT_DAY = "build_instrument_day"
+NEWS = "ingest_daily_files"
+DATASET = "build_dataset"
+NIGHTLY = "nightly_retraining"
+
+#: What each job materialises; checks of the selected assets run with them.
+SELECTIONS: dict[str, tuple[str, ...]] = {
+    INGEST: ("raw_ticks",),
+    INSTRUMENT_DAY: ("raw_ticks", "clean_ticks", "bars", "microstructure_features"),
+    NEWS: ("headlines", "external_signals"),
+    DATASET: ("headlines", "external_signals", "sentiment", "feature_table", "training_set"),
+    NIGHTLY: (
+        "alpha_model",
+        "alpha_forecast",
+        "volatility_model",
+        "volatility_forecast",
+        "backtest",
+        "nightly_report",
+    ),
+}
+DESCRIPTIONS = {
+    INGEST: "Raw ticks of one instrument-day from the landing zone; automation carries them on.",
+    INSTRUMENT_DAY: "One instrument-day from raw bytes to features, checks included.",
+    NEWS: "Headlines and external signals of one date from the landing zone.",
+    DATASET: "One date from headlines and features to a labelled training set.",
+    NIGHTLY: "Retrain, forecast, backtest and report for one as-of date.",
+}
+
+
+def build_jobs(parts: StudyPartitions) -> dict[str, dg.UnresolvedAssetJobDefinition]:
+    """All jobs of one study, by name. They run in one process: the steps share imports and are short."""
+    partitions = {INGEST: parts.instrument_days, INSTRUMENT_DAY: parts.instrument_days}
+    return {
+        name: dg.define_asset_job(
+            name,
+            selection=list(assets),
+            partitions_def=partitions.get(name, parts.dates),
+            description=DESCRIPTIONS[name],
+            executor_def=dg.in_process_executor,
+            tags={"t2t/study": parts.study.name},
+        )
+        for name, assets in SELECTIONS.items()
+    }
