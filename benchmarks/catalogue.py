@@ -1,0 +1,33 @@
+"""Names of the benchmarks and how to run one.
+
+Here: the list. Not here: measurements (one module each).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from feeds.errors import T2TError
+
+_MODULES = {
+    "graph": "the whole graph on the embedded data: seconds, peak memory",
+    "load": "loading the code location cold: seconds against the 15 s limit",
+    "sentiment": "headline scoring: texts a second, macro-F1 where the labelled headlines are here",
+}
+
+
+def names() -> dict[str, str]:
+    """Benchmark name -> what it measures."""
+    return dict(_MODULES)
+
+
+def run_benchmark(name: str) -> dict[str, Any]:
+    """Run one benchmark and return its figures.
+
+    Raises:
+        T2TError: There is no such benchmark.
+    """
+    if name not in _MODULES:
+        raise T2TError("benchmark", received=repr(name), expected=f"one of {sorted(_MODULES)}")
+    return importlib.import_module(f"benchmarks.{name}").run()

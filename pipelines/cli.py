@@ -1,0 +1,219 @@
+"""The command line ``t2t``.
+
+Here: arguments, progress and tables on a terminal. Not here: what the commands do (runner.py, explain.py, status.py).
+Heavy imports stay inside the commands, so that ``t2t --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from feeds.errors import T2TError
+
+app = typer.Typer(
+    name="t2t",
+    help="Machine-learning trading research as one lineage-tracked graph, from raw ticks to live orders.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+StudyOption = Annotated[
+    str | None, typer.Option("--study", "-s", help="Name of a shipped study or path of a study YAML [env: T2T_STUDY].")
+]
+_state = {"debug": False}
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """Options of all commands."""
+    _state["debug"] = debug
+
+
+def _choose(study: str | None) -> tuple[str, Path]:
+    """The study's name or path, validated, and its folder; child processes see the same choice."""
+    from feeds.root import study_root
+    from feeds.study import load_study
+
+    config = load_study(study)
+    named = study or os.environ.get("T2T_STUDY") or config.name
+    os.environ["T2T_STUDY"] = named
+    return named, study_root(config)
+
+
+@app.command()
+def run(
+    study: StudyOption = None,
+    nights: Annotated[int | None, typer.Option(help="Nights to train; default the study's.", min=1)] = None,
+    force: Annotated[bool, typer.Option(help="Rebuild partitions that are up to date too.")] = False,
+) -> None:
+    """Bring in the study's data, materialise the whole graph, print where the report is."""
+    from feeds.study import load_study
+    from pipelines.runner import GraphRunner, stage_sources
+    from pipelines.show import console, print_summary, progress
+
+    named, root = _choose(study)
+    config = load_study(named)
+    console.print(f"[bold]{config.title}[/bold]\n{config.description}")
+    staged = stage_sources(config, root)
+    console.print(f"{len(staged)} files in the landing zone {_short(root / 'landing')}")
+    with progress() as listen:
+        summary = GraphRunner(named, root, force=force).run(nights, listen)
+    print_summary(summary)
+    if summary.report_path() is None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders; the format is recognised by content.")],
+    study: StudyOption = None,
+) -> None:
+    """Copy files into the landing zone and build their partitions up to the training set."""
+    from feeds.landing import stage
+    from pipelines.runner import GraphRunner
+    from pipelines.show import console, print_outcomes, progress
+
+    named, root = _choose(study)
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise T2TError("ingest", received=f"paths that do not exist: {missing}", expected="files or folders")
+    staged = stage(paths, root)
+    console.print(f"{len(staged)} new files in the landing zone")
+    with progress() as listen:
+        summary = GraphRunner(named, root).run(nights=0, listen=listen)
+    print_outcomes(summary)
+    if summary.failed or summary.quarantined:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    study: StudyOption = None,
+    date: Annotated[str | None, typer.Option(help="Night, YYYY-MM-DD; default the newest.")] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Print the path of a nightly report."""
+    import webbrowser
+
+    _, root = _choose(study)
+    found = sorted((root / "reports").glob(f"{date or '*'}/report.html"))
+    if not found:
+        raise T2TError(
+            f"report of {date or 'any night'}", received="none", remedy="Run `t2t run` (or `make run`) first."
+        )
+    typer.echo(str(found[-1]))
+    if open_it:
+        webbrowser.open(found[-1].as_uri())
+
+
+@app.command()
+def status(study: StudyOption = None) -> None:
+    """Show what the lake holds, what failed and what is in quarantine."""
+    from feeds.study import load_study
+    from pipelines.status import print_status
+
+    named, root = _choose(study)
+    print_status(load_study(named), root)
+
+
+@app.command()
+def explain(
+    artefact: Annotated[str, typer.Argument(metavar="ID", help="Manifest id, or an unambiguous beginning of one.")],
+    study: StudyOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the chain from an artefact back to raw files with their hashes."""
+    from pipelines.explain import explain_json, print_chain
+
+    _, root = _choose(study)
+    if as_json:
+        typer.echo(json.dumps(explain_json(root, artefact), indent=1))
+    else:
+        print_chain(root, artefact)
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Benchmark: one of those `t2t bench list` names.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure; results are recorded by hand in benchmarks/RESULTS.md."""
+    from benchmarks.catalogue import names, run_benchmark
+
+    if name == "list":
+        typer.echo("\n".join(f"{key}: {text}" for key, text in names().items()))
+        return
+    result = run_benchmark(name)
+    if as_json:
+        typer.echo(json.dumps(result))
+    else:
+        for key, value in result.items():
+            typer.echo(f"{key:32} {value}")
+
+
+@app.command()
+def studies() -> None:
+    """List the shipped studies."""
+    from feeds.study import available_studies, load_study
+
+    for name in available_studies():
+        typer.echo(f"{name:22} {load_study(name).title}")
+
+
+@app.command("train-sentiment")
+def train_sentiment(
+    data: Annotated[Path | None, typer.Option(help="Folder of headlines; default $T2T_SHARED/headlines.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of split and training.")] = 7,
+) -> None:
+    """Train the sentiment head on labelled headlines and write its weights into the package."""
+    from feeds.root import shared_root
+    from models.sentiment.train import main as train
+
+    train(data or shared_root() / "headlines", seed)
+
+
+@app.command()
+def ui(
+    study: StudyOption = None,
+    port: Annotated[int, typer.Option(help="Port of the web server.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address the web server listens on.")] = "127.0.0.1",
+) -> None:
+    """Start the Dagster UI, schedules and sensors on the study's data."""
+    from feeds.study import PROJECT_DIR, load_study
+    from pipelines.instance import home_of
+    from pipelines.runner import stage_sources
+
+    named, root = _choose(study)
+    stage_sources(load_study(named), root)
+    os.environ["DAGSTER_HOME"] = str(home_of(root))
+    os.chdir(PROJECT_DIR)
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    os.execv(dagster, [dagster, "dev", "-w", "workspace.yaml", "-p", str(port), "-h", host])
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def main() -> None:
+    """Entry point: an error of the project is one clear paragraph, with ``--debug`` a traceback."""
+    try:
+        app()
+    except T2TError as error:
+        if _state["debug"]:
+            raise
+        typer.secho(f"{type(error).__name__}: {error}", err=True, fg="red")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""``t2t explain``: from an artefact back to raw files.
+
+Here: walking manifests and saying whether the raw bytes are still what they were. Not here: manifests themselves.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.tree import Tree
+
+from feeds.manifest import Manifest, ManifestStore, sha256_of_file
+
+
+def raw_state(root: Path, manifest: Manifest) -> str:
+    """``unchanged``, ``changed``, ``gone`` for raw files, empty for everything else."""
+    if manifest.kind != "raw_file":
+        return ""
+    path = root / manifest.path
+    if not path.is_file():
+        return "gone"
+    return "unchanged" if sha256_of_file(path) == manifest.sha256 else "changed"
+
+
+def _label(root: Path, manifest: Manifest, seen: bool) -> str:
+    partition = " ".join(manifest.partition.values())
+    parts = [f"[bold]{manifest.id}[/bold]", manifest.kind, partition, manifest.path]
+    if manifest.kind == "raw_file":
+        parts.append(f"sha256 {manifest.sha256} ({raw_state(root, manifest)})")
+    else:
+        parts.append(f"code {manifest.code_version}" + (f" seed {manifest.seed}" if manifest.seed is not None else ""))
+    if seen and manifest.parents:
+        parts.append("(see above)")
+    return "  ".join(part for part in parts if part)
+
+
+def print_chain(root: Path, artefact: str) -> None:
+    """Print the tree of parents of ``artefact`` down to raw files."""
+    store = ManifestStore(root / "manifests")
+    trail: list[Tree] = []
+    for depth, manifest, seen in store.ancestors(artefact):
+        label = _label(root, manifest, seen)
+        node = Tree(label) if depth == 0 else trail[depth - 1].add(label)
+        trail[depth:] = [node]
+    Console(soft_wrap=True, highlight=False).print(trail[0])
+
+
+def explain_json(root: Path, artefact: str) -> dict[str, Any]:
+    """The same chain as ``{"id": ..., "artefacts": [...]}`` without repetition."""
+    store = ManifestStore(root / "manifests")
+    records = [
+        {
+            "id": manifest.id,
+            "kind": manifest.kind,
+            "partition": dict(manifest.partition),
+            "path": manifest.path,
+            "sha256": manifest.sha256,
+            "parents": list(manifest.parents),
+            "code_version": manifest.code_version,
+            "raw_state": raw_state(root, manifest),
+        }
+        for _, manifest, seen in store.ancestors(artefact)
+        if not seen
+    ]
+    return {"id": records[0]["id"], "artefacts": records}

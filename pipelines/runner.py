@@ -1,0 +1,231 @@
+"""Run a study's graph in this process: one run per partition, recorded in the study's Dagster instance.
+
+Range runs do not fit checked assets (a check in a range run is recorded without its partition, and one failing partition
+stops all), so every partition is a run of its own; the UI shows them all.
+
+Here: order of the runs and their outcome. Not here: printing (cli.py), which assets a job holds (jobs.py).
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assets.partitions import StudyPartitions, instrument_day_key
+from assets.universe import why_excluded
+from feeds.errors import T2TError
+from feeds.lake import Lake
+from feeds.manifest import code_version
+from feeds.study import Study, load_study
+from pipelines.jobs import DATASET, INSTRUMENT_DAY, NIGHTLY
+from pipelines.triage import Triage, triage
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run to do: a job on a partition."""
+
+    job: str
+    partition: str
+
+    @property
+    def label(self) -> str:
+        """For progress displays."""
+        return f"{self.job} {self.partition.replace('|', ' ')}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a step.
+
+    Attributes:
+        step: The step.
+        state: ``done``, ``failed`` or ``up to date``.
+        seconds: Wall clock.
+        problems: One line per failed step or check.
+    """
+
+    step: Step
+    state: str
+    seconds: float
+    problems: tuple[str, ...] = ()
+
+
+@dataclass
+class RunSummary:
+    """Everything a run of the graph did."""
+
+    study: Study
+    root: Path
+    outcomes: list[Outcome] = field(default_factory=list)
+    quarantined: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Steps that failed."""
+        return [outcome for outcome in self.outcomes if outcome.state == "failed"]
+
+    @property
+    def peak_rss_mb(self) -> float:
+        """Largest resident memory of this process so far."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+    def report_path(self) -> Path | None:
+        """The newest report, None where no night succeeded."""
+        found = sorted((self.root / "reports").glob("*/report.html"))
+        return found[-1] if found else None
+
+
+Listener = Callable[[int, int, Step], None]
+
+
+class GraphRunner:
+    """Runs one study's graph.
+
+    Args:
+        study: Name or YAML path.
+        root: The study's folder.
+        instance: Dagster instance; default the study's own.
+        force: Run partitions that are up to date too.
+    """
+
+    def __init__(
+        self, study: str | Path, root: Path, instance: dg.DagsterInstance | None = None, force: bool = False
+    ) -> None:
+        from pipelines.definitions import build_defs
+        from pipelines.instance import open_instance
+
+        self.study = load_study(study)
+        self.root = root
+        self.force = force
+        self.lake = Lake(root)
+        self.parts = StudyPartitions(self.study)
+        self.instance = instance or open_instance(root)
+        self.defs = build_defs(study, root)
+
+    def run(self, nights: int | None = None, listen: Listener | None = None) -> RunSummary:
+        """Ingest what the landing zone holds, build every date, train the last nights.
+
+        Args:
+            nights: Nights to train; default the study's.
+            listen: Called with ``(index, total, step)`` before each step.
+        """
+        started = time.perf_counter()
+        found = triage(self.root, self.study)
+        summary = RunSummary(self.study, self.root, quarantined=found.quarantined)
+        self.instance.add_dynamic_partitions(str(self.parts.instruments.name), self._instruments(found))
+        done = 0
+        for stage in (self.instrument_days, self.datasets, lambda f: self.nights(nights or self.study.nights)):
+            steps = list(stage(found))
+            ahead = self._steps_ahead(found, nights) if stage == self.instrument_days else 0
+            total = max(done + len(steps) + ahead, 1)
+            for step in steps:
+                if listen:
+                    listen(done, total, step)
+                summary.outcomes.append(self.execute(step))
+                done += 1
+        self._publish()
+        summary.seconds = time.perf_counter() - started
+        return summary
+
+    def _steps_ahead(self, found: Triage, nights: int | None) -> int:
+        return len(found.dates) + min(len(found.dates), nights or self.study.nights)
+
+    def _instruments(self, found: Triage) -> list[str]:
+        return sorted({*found.instruments, *(spec.id for spec in self.study.instruments)})
+
+    def instrument_days(self, found: Triage) -> Iterator[Step]:
+        """A step for each instrument-day in the landing zone."""
+        for unit in sorted((*found.ready, *found.current), key=lambda unit: (unit.date, unit.instrument)):
+            yield Step(INSTRUMENT_DAY, str(instrument_day_key(unit.date, unit.instrument)))
+
+    def datasets(self, found: Triage) -> Iterator[Step]:
+        """A step for each date with raw ticks."""
+        for date in sorted({*found.dates} & {*self.lake.dates("raw_ticks")}):
+            yield Step(DATASET, date)
+
+    def nights(self, count: int) -> Iterator[Step]:
+        """A step for each of the last ``count`` dates that can be trained."""
+        dates = self.lake.dates("training_set")
+        trainable = [date for date in dates if self._has_training_data(date, dates)]
+        for date in trainable[-count:]:
+            yield Step(NIGHTLY, date)
+
+    def _has_training_data(self, date: str, dates: list[str]) -> bool:
+        return bool(set(self.parts.training_dates(date)) & set(dates))
+
+    def execute(self, step: Step) -> Outcome:
+        """Run one step and tell what became of it; a failure is an outcome, not an exception."""
+        started = time.perf_counter()
+        if not self.force and self._is_up_to_date(step):
+            return Outcome(step, "up to date", time.perf_counter() - started)
+        result = self.defs.resolve_job_def(step.job).execute_in_process(
+            instance=self.instance,
+            partition_key=step.partition,
+            raise_on_error=False,
+            tags={"t2t/trigger": "t2t run"},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        seconds = time.perf_counter() - started
+        return Outcome(step, "done" if result.success else "failed", seconds, tuple(problems_of(result)))
+
+    def _is_up_to_date(self, step: Step) -> bool:
+        if step.job != INSTRUMENT_DAY:
+            return False
+        date, instrument = step.partition.split("|", 1)
+        current = why_excluded(self.lake, date, instrument) is None and self.lake.exists("bars", date, instrument)
+        if not current or not self._files_unchanged(date, instrument):
+            return False
+        version = self.lake.manifest("microstructure_features", date, instrument).code_version
+        return version == code_version() and not version.endswith("+")
+
+    def _files_unchanged(self, date: str, instrument: str) -> bool:
+        return (date, instrument) in self._current_keys
+
+    @property
+    def _current_keys(self) -> set[tuple[str, str]]:
+        return {(unit.date, unit.instrument) for unit in triage(self.root, self.study).current}
+
+    def _publish(self) -> None:
+        from feeds.warehouse import publish
+
+        publish(self.root)
+
+
+def problems_of(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    """One readable line per failed step or check of a run."""
+    for event in result.all_events:
+        if event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.asset_check_evaluation_data
+            if not check.passed and check.severity.value == "ERROR":
+                yield f"check {check.check_name}: {check.description or 'failed'}"
+        elif event.event_type_value == "STEP_FAILURE":
+            failure = event.step_failure_data
+            if failure.user_failure_data is not None:
+                yield f"{event.step_key}: {failure.user_failure_data.description}"
+            elif failure.error is not None and "DagsterAssetCheckFailedError" not in (failure.error.cls_name or ""):
+                yield f"{event.step_key}: {failure.error.message.strip()}"
+
+
+def stage_sources(study: Study, root: Path) -> list[Path]:
+    """Copy a study's source files into its landing zone; what is there already is not copied again."""
+    from feeds.landing import stage
+    from pipelines.sources import source_files
+
+    files = source_files(study)
+    try:
+        return stage(files, root)
+    except OSError as error:
+        raise T2TError(
+            f"landing zone of {study.name}", received=str(error), remedy="Check free space and permissions."
+        ) from error

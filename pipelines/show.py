@@ -1,0 +1,85 @@
+"""Progress and summary tables on a terminal.
+
+Here: printing. Not here: the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipelines.runner import Listener, Outcome, RunSummary, Step
+
+console = Console()
+
+
+@contextmanager
+def progress() -> Iterator[Listener]:
+    """A progress bar over the runs; on no terminal, one line per run."""
+    if not console.is_terminal:
+        yield lambda index, total, step: print(f"[{index + 1}/{total}] {step.label}", flush=True)
+        return
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def listen(index: int, total: int, step: Step) -> None:
+            bar.update(task, completed=index, total=total, description=step.label)
+
+        yield listen
+        bar.update(task, completed=bar.tasks[0].total or 0, description="done")
+
+
+def print_outcomes(summary: RunSummary) -> None:
+    """The table of runs and the list of problems."""
+    table = Table(title=f"{summary.study.name}: {len(summary.outcomes)} runs in {summary.seconds:.0f} s")
+    for column in ("job", "partition", "state"):
+        table.add_column(column)
+    table.add_column("seconds", justify="right")
+    for outcome in summary.outcomes:
+        table.add_row(outcome.step.job, outcome.step.partition, _coloured(outcome), f"{outcome.seconds:.1f}")
+    console.print(table)
+    for outcome in summary.failed:
+        for problem in outcome.problems:
+            console.print(f"[red]{outcome.step.label}[/red]: {problem}", markup=True, highlight=False)
+    for name, reason in summary.quarantined:
+        console.print(f"[yellow]quarantined {name}[/yellow]: {reason}", highlight=False)
+
+
+def _coloured(outcome: Outcome) -> str:
+    colour = {"done": "green", "failed": "red"}.get(outcome.state, "cyan")
+    return f"[{colour}]{outcome.state}[/{colour}]"
+
+
+def print_summary(summary: RunSummary) -> None:
+    """Runs, headline figures of the newest night, and where the report is."""
+    print_outcomes(summary)
+    print_headline(summary.root)
+    console.print(f"{summary.seconds:.0f} s, peak memory {summary.peak_rss_mb:.0f} MB")
+    report = summary.report_path()
+    if report is None:
+        console.print("[red]no night could be trained, so there is no report[/red]; the reasons stand above")
+    else:
+        console.print(f"report: [bold]{report}[/bold]", soft_wrap=True)
+
+
+def print_headline(root: Path) -> None:
+    """Metrics of the newest models."""
+    from feeds.artefacts import ArtefactStore
+
+    store = ArtefactStore(root)
+    table = Table(title="newest night")
+    table.add_column("artefact")
+    table.add_column("metrics")
+    for name in ("alpha_model", "volatility_model", "backtest", "nightly_report"):
+        if dates := store.dates(name):
+            manifest = store.current(name, dates[-1])
+            figures = ", ".join(f"{k} {v:.4g}" for k, v in sorted(manifest.metrics.items()) if isinstance(v, int | float))
+            table.add_row(manifest.id, figures)
+    if table.row_count:
+        console.print(table)

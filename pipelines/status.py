@@ -1,0 +1,60 @@
+"""``t2t status``: what the lake holds, what is missing and why.
+
+Here: a read-only view. Not here: repairing anything.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.table import Table
+
+from assets.universe import universe_of
+from feeds.artefacts import ArtefactStore
+from feeds.lake import Lake
+from feeds.study import Study
+from pipelines.show import console
+
+ALERTS_SHOWN = 5
+
+
+def print_status(study: Study, root: Path) -> None:
+    """Dates x instruments, models, quarantine and the last failures of a study."""
+    lake = Lake(root)
+    console.print(f"[bold]{study.name}[/bold] in {root}", soft_wrap=True)
+    dates = lake.dates("raw_ticks")
+    if not dates:
+        console.print("the lake is empty; `t2t run` fills it")
+    else:
+        console.print(_dates_table(study, lake, ArtefactStore(root), dates))
+    _print_quarantine(root)
+    _print_alerts(root)
+
+
+def _dates_table(study: Study, lake: Lake, artefacts: ArtefactStore, dates: list[str]) -> Table:
+    table = Table()
+    for column in ("date", "included", "excluded", "training_set", "alpha_model", "report"):
+        table.add_column(column)
+    for date in dates:
+        universe = universe_of(lake, study, date)
+        excluded = "; ".join(f"{name}: {reason}" for name, reason in universe.excluded.items())
+        rows = str(lake.manifest("training_set", date).rows) if lake.exists("training_set", date) else "-"
+        models = [artefacts.current(n, date).id if artefacts.exists(n, date) else "-" for n in ("alpha_model", "nightly_report")]
+        table.add_row(date, " ".join(universe.included), excluded, rows, *models)
+    return table
+
+
+def _print_quarantine(root: Path) -> None:
+    from feeds.quarantine import listing
+
+    for entry in listing(root):
+        console.print(f"[yellow]quarantine[/yellow] {entry['file']}: {entry['error']}", highlight=False)
+
+
+def _print_alerts(root: Path) -> None:
+    path = root / "alerts.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    for line in lines[-ALERTS_SHOWN:]:
+        alert = json.loads(line)
+        console.print(f"[red]{alert['at']}[/red] {alert['job']} {alert['partition']}: {alert['message']}", highlight=False)
