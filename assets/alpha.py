@@ -65,7 +65,7 @@ def _alpha_model(parts: StudyPartitions) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         from models.alpha import evaluate_alpha, fit_alpha
         from models.feature_table import feature_columns
-        from models.plots import ic_series
+        from models.plots import UI_DPI, ic_series
 
         date, study = context.partition_key, store.config
         data = load_dataset(store, date)
@@ -95,7 +95,7 @@ def _alpha_model(parts: StudyPartitions) -> dg.AssetsDefinition:
                 "test_rows": data.test.height,
                 "split": data.description,
                 "rows": table_value(evaluation.table),
-                "plot": plot_value(ic_series(evaluation.ic_series, dpi=60)),
+                "plot": plot_value(ic_series(evaluation.ic_series, dpi=UI_DPI)),
             }
         )
 

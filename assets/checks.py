@@ -40,16 +40,20 @@ def _suite_check(table: str, parts: StudyPartitions, by_instrument: bool) -> dg.
         description=f"Great Expectations suite of {table}; a failure stops this partition's downstream and nothing else.",
     )
     def check(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
-        from feeds.quality.run import run_suite
-
         date, symbol = split_key(context) if by_instrument else (context.partition_key, None)
-        origin = store.lake.manifest(table, date, symbol)
-        result = run_suite(table, store.lake.read(table, date, symbol))
-        frame = results_frame(result, date, symbol or "*")
-        store.lake.write(f"quality_{table}", frame, date, symbol, parents=[origin.id])
-        return _verdict(frame)
+        return evaluate_table(store, table, date, symbol)
 
     return check
+
+
+def evaluate_table(store: StudyStore, table: str, date: str, symbol: str | None) -> dg.AssetCheckResult:
+    """Run the suite of ``table`` on one partition, store the results in ``quality_<table>`` and give the verdict."""
+    from feeds.quality.run import run_suite
+
+    origin = store.lake.manifest(table, date, symbol)
+    frame = results_frame(run_suite(table, store.lake.read(table, date, symbol)), date, symbol or "*")
+    store.lake.write(f"quality_{table}", frame, date, symbol, parents=[origin.id])
+    return _verdict(frame)
 
 
 def results_frame(result: SuiteResult, date: str, symbol: str) -> pl.DataFrame:
@@ -105,23 +109,37 @@ def _leakage_audit(parts: StudyPartitions) -> dg.AssetChecksDefinition:
         description="Cuts the ticks at two times, recomputes, and requires every feature up to the cut bit-equal.",
     )
     def leakage_audit(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
-        from assets.ticks import session_of, spec_from
-        from models.features import microstructure_features
-        from models.leakage import audit_cut
-
-        date, symbol = split_key(context)
-        spec = spec_from(store.lake.manifest("clean_ticks", date, symbol))
-        cleaned = store.lake.read("clean_ticks", date, symbol)
-        bounds, grid_ms = session_of(store, date), store.config.grid_ms
-        stamps = cleaned["available_at"]
-        cuts = [int(stamps[int(stamps.len() * share)]) for share in (0.3, 0.7)]
-        report = audit_cut(lambda ticks: microstructure_features(ticks, bounds, grid_ms, spec), cleaned, cuts)
-        return dg.AssetCheckResult(
-            passed=report.passed,
-            metadata={"cuts_ns": dg.MetadataValue.json(cuts), "differing": str(report.differing)},
-        )
+        return audit_features(store, *split_key(context))
 
     return leakage_audit
+
+
+def audit_features(store: StudyStore, date: str, symbol: str) -> dg.AssetCheckResult:
+    """Recompute the stored features from ticks cut at two times; every row up to a cut must come out bit-equal."""
+    import polars as pl
+
+    from assets.ticks import session_of, spec_from
+    from models.features import microstructure_features
+    from models.leakage import audit_cut
+
+    spec = spec_from(store.lake.manifest("clean_ticks", date, symbol))
+    cleaned = store.lake.read("clean_ticks", date, symbol)
+    bounds, grid_ms = session_of(store, date), store.config.grid_ms
+    stamps = cleaned["available_at"]
+    cuts = [int(stamps[int(stamps.len() * share)]) for share in (0.3, 0.7)]
+    report = audit_cut(lambda ticks: microstructure_features(ticks, bounds, grid_ms, spec), cleaned, cuts)
+    stored = store.lake.read("microstructure_features", date, symbol)
+    fresh = microstructure_features(cleaned.filter(pl.col("available_at") <= cuts[-1]), bounds, grid_ms, spec)
+    upto = pl.col("ts") <= cuts[-1]
+    same = stored.filter(upto).equals(fresh.filter(upto), null_equal=True)
+    return dg.AssetCheckResult(
+        passed=report.passed and same,
+        metadata={
+            "cuts_ns": dg.MetadataValue.json(cuts),
+            "differing": str(report.differing),
+            "stored_rows_equal": same,
+        },
+    )
 
 
 def _control_rows(parts: StudyPartitions) -> dg.AssetChecksDefinition:
@@ -132,18 +150,22 @@ def _control_rows(parts: StudyPartitions) -> dg.AssetChecksDefinition:
         description="A model trained on shuffled labels must show no information coefficient out of sample.",
     )
     def controls_find_nothing(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
-        import polars as pl
-
-        manifest = store.artefacts.current("alpha_model", context.partition_key)
-        table = pl.DataFrame(store.artefacts.read_json(manifest, "evaluation.json")["table"])
-        row = table.filter(pl.col("row") == "shuffled").to_dicts()
-        low, high = (row[0]["ic_low"], row[0]["ic_high"]) if row else (None, None)
-        passed = low is None or high is None or low <= 0 <= high
-        return dg.AssetCheckResult(
-            passed=passed,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"table": table_value(table)},
-            description=f"shuffled labels: IC interval [{low}, {high}]",
-        )
+        return judge_controls(store, context.partition_key)
 
     return controls_find_nothing
+
+
+def judge_controls(store: StudyStore, date: str) -> dg.AssetCheckResult:
+    """Pass where the shuffled-label row's IC interval holds zero, or cannot be computed."""
+    import polars as pl
+
+    manifest = store.artefacts.current("alpha_model", date)
+    table = pl.DataFrame(store.artefacts.read_json(manifest, "evaluation.json")["table"], infer_schema_length=None)
+    row = next((row for row in table.to_dicts() if row["row"] == "shuffled"), {"ic_low": None, "ic_high": None})
+    low, high = row["ic_low"], row["ic_high"]
+    return dg.AssetCheckResult(
+        passed=low is None or high is None or low <= 0 <= high,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"table": table_value(table)},
+        description=f"shuffled labels: IC interval [{low}, {high}]",
+    )

@@ -40,7 +40,7 @@ def _sentiment(parts: StudyPartitions) -> dg.AssetsDefinition:
     )
     @failures
     def sentiment(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
-        from models.plots import sentiment_timeline
+        from models.plots import UI_DPI, sentiment_timeline
         from models.sentiment import head_id, score_headlines
 
         date = context.partition_key
@@ -53,7 +53,7 @@ def _sentiment(parts: StudyPartitions) -> dg.AssetsDefinition:
             metadata={
                 **table_metadata(frame, manifest),
                 "mean_score": float(mean) if isinstance(mean, float) else 0.0,
-                "plot": plot_value(sentiment_timeline(frame, dpi=60)),
+                "plot": plot_value(sentiment_timeline(frame, dpi=UI_DPI)),
             }
         )
 

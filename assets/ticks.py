@@ -91,7 +91,7 @@ def _clean_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
     )
     @failures
     def clean_ticks(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
-        from models.plots import rejected_by_reason
+        from models.plots import UI_DPI, rejected_by_reason
 
         date, instrument = split_key(context)
         origin = store.lake.manifest("raw_ticks", date, instrument)
@@ -113,7 +113,7 @@ def _clean_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
                 "rows_in": raw.height,
                 "rows_rejected": rejected.height,
                 "rejected_by_reason": counts_value(reasons),
-                "plot": plot_value(rejected_by_reason(reasons, dpi=60)),
+                "plot": plot_value(rejected_by_reason(reasons, dpi=UI_DPI)),
             }
         )
 
@@ -137,7 +137,7 @@ def _bars(parts: StudyPartitions) -> dg.AssetsDefinition:
     @failures
     def bars(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
         from models.bars import time_bars
-        from models.plots import bar_chart
+        from models.plots import UI_DPI, bar_chart
 
         date, instrument = split_key(context)
         origin = store.lake.manifest("clean_ticks", date, instrument)
@@ -155,7 +155,7 @@ def _bars(parts: StudyPartitions) -> dg.AssetsDefinition:
             metadata={
                 **table_metadata(frame, manifest),
                 "trades": int(frame["trades"].sum()),
-                "plot": plot_value(bar_chart(frame, spec_from(origin).tick_size, dpi=60)),
+                "plot": plot_value(bar_chart(frame, spec_from(origin).tick_size, dpi=UI_DPI)),
             }
         )
 
@@ -176,7 +176,7 @@ def _microstructure_features(parts: StudyPartitions) -> dg.AssetsDefinition:
     @failures
     def microstructure_features(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
         from models.features import microstructure_features as compute
-        from models.plots import price_and_spread
+        from models.plots import UI_DPI, price_and_spread
 
         date, instrument = split_key(context)
         origin = store.lake.manifest("clean_ticks", date, instrument)
@@ -188,7 +188,7 @@ def _microstructure_features(parts: StudyPartitions) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 **table_metadata(frame, manifest),
-                "plot": plot_value(price_and_spread(frame, dpi=60)),
+                "plot": plot_value(price_and_spread(frame, dpi=UI_DPI)),
             }
         )
 

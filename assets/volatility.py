@@ -123,7 +123,7 @@ def _volatility_forecast(parts: StudyPartitions) -> dg.AssetsDefinition:
     def volatility_forecast(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
         import polars as pl
 
-        from models.plots import volatility_forecast as plot
+        from models.plots import UI_DPI, volatility_forecast as plot
         from models.volatility import VolatilityModel, forecast_volatility
 
         date = context.partition_key
@@ -134,7 +134,7 @@ def _volatility_forecast(parts: StudyPartitions) -> dg.AssetsDefinition:
         frame = frame.with_columns(pl.lit(trained.id).alias("model_id"))
         manifest = store.lake.write("volatility_forecast", frame, date, parents=[trained.id])
         return dg.MaterializeResult(
-            metadata={**table_metadata(frame, manifest), "model": trained.id, "plot": plot_value(plot(frame, dpi=60))},
+            metadata={**table_metadata(frame, manifest), "model": trained.id, "plot": plot_value(plot(frame, dpi=UI_DPI))},
         )
 
     return volatility_forecast

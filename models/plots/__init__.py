@@ -1,12 +1,12 @@
 """Plots of the nightly report and the user interface: pure functions from frames to PNG bytes.
 
-Here: one function per plot, drawn with matplotlib's Agg canvas and its object interface (no pyplot, no global state);
-the same frame gives the same bytes on the same machine. Not here: statistics (models/metrics), what the page says
-about a plot (models/report).
+Here: one function per plot, drawn with matplotlib's Agg canvas and its object interface (no pyplot, no
+global state); the same frame gives the same bytes on the same machine. Not here: statistics
+(models/metrics), what the page says about a plot (models/report).
 
-Every function draws a panel that says "no data" where its frame is empty and raises `SchemaError` where a column it
-cannot do without is missing. ``dpi`` scales the picture: `REPORT_DPI` for the page, `UI_DPI` where the bytes stay in
-an event log (below 60 KB).
+Every function draws a panel that says "no data" where its frame is empty and raises `SchemaError` where a
+column it cannot do without is missing. ``dpi`` scales the picture: `REPORT_DPI` for the page, `UI_DPI` where
+the bytes stay in an event log (below 60 KB).
 """
 
 from models.plots.alpha import calibration, ic_by_row, ic_series, quantile_returns

@@ -168,7 +168,8 @@ def quantile_returns(table: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
     """Mean realised return of every forecast quantile, lowest forecast first.
 
     Args:
-        table: Columns quantile (1..n), realised_bps; realised_low, realised_high or realised_se (bps) optional.
+        table: Columns quantile (1..n), realised_bps; realised_low, realised_high or realised_se (bps)
+            optional.
         dpi: Dots per inch.
     """
     title = "Realised return by forecast quantile"

@@ -193,7 +193,10 @@ def feature_distribution(
     for colour, symbol in zip(SERIES, symbols, strict=False):
         part = of_symbol(rows, symbol)[column].to_numpy()
         weights = np.full(len(part), 100.0 / len(part))
-        text = f"{symbol + ': ' if symbol else ''}median {np.median(part):.2f}, 95th pct. {np.quantile(part, 0.95):.2f}"
+        text = (
+            f"{symbol + ': ' if symbol else ''}median {np.median(part):.2f}, 95th pct. {np.quantile(part, "
+            "0.95):.2f}"
+        )
         axis.hist(part, edges, weights=weights, histtype="stepfilled", color=colour, alpha=0.16, linewidth=0)
         axis.hist(part, edges, weights=weights, histtype="step", color=colour, linewidth=1.3, label=text)
         axis.axvline(float(np.median(part)), color=colour, linewidth=1, linestyle=":")

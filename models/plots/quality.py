@@ -49,7 +49,8 @@ def worst_status(quality: pl.DataFrame) -> pl.DataFrame:
     """The worst status of every (date, symbol) of ``quality``.
 
     Args:
-        quality: Columns date, symbol (strings) and either status (one of `STATUSES`) or passed and blocking (bool).
+        quality: Columns date, symbol (strings) and either status (one of `STATUSES`) or passed and blocking
+            (bool).
 
     Returns:
         Columns date, symbol, status; one row each, sorted.
@@ -164,7 +165,8 @@ def rejected_by_reason(
     """Rows not kept, by reason, as horizontal bars with counts.
 
     Args:
-        rejected: Reason -> rows, or a frame with columns reason, rows (several rows of one reason are added up).
+        rejected: Reason -> rows, or a frame with columns reason, rows (several rows of one reason are added
+            up).
         rows_in: Rows before cleaning; adds each reason's share of them.
         dpi: Dots per inch.
     """

@@ -142,7 +142,7 @@ def clock(ts: pl.Series, timezone: str = "UTC") -> np.ndarray:
 
 
 def with_gaps(ts: np.ndarray, values: np.ndarray, factor: float = 20.0) -> tuple[np.ndarray, np.ndarray]:
-    """Insert a NaN where a time step exceeds ``factor`` times the median, so that no line bridges a closed market."""
+    """Insert a NaN where a step exceeds ``factor`` times the median: no line bridges a closed market."""
     if len(ts) < 3:
         return ts, values
     steps = np.diff(ts).astype("timedelta64[us]").astype(np.int64)

@@ -40,8 +40,9 @@ def volatility_forecast(
     """Realised volatility of every block and what EWMA and HAR had forecast for it; one panel per instrument.
 
     Args:
-        forecasts: Columns target_ts (end of the block the forecast is for, ns UTC), ewma, har, rv (variances of log
-            returns; null where a model or the realised value is not known); symbol optional, har optional.
+        forecasts: Columns target_ts (end of the block the forecast is for, ns UTC), ewma, har, rv (variances
+            of log returns; null where a model or the realised value is not known); symbol optional, har
+            optional.
         symbol: One instrument only; empty: all (at most four panels).
         timezone: Of the time axis.
         dpi: Dots per inch.

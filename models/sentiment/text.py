@@ -1,12 +1,12 @@
 """Cleaning of headlines and posts before the transformer sees them.
 
-Here: removing what carries no sentiment (links, cash tags' dollar signs) and hashing. Not here: tokenisation
+Here: removing what carries no sentiment (links, cash tags' dollar signs), and the key by which reposts
+are recognised. Not here: tokenisation
 (encoder.py), language or topic filters.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
@@ -29,8 +29,3 @@ def text_key(text: str) -> str:
     Reposts differ in links, case and punctuation; a held-out split must not have one copy on either side.
     """
     return re.sub(r"[^a-z0-9]+", " ", clean_text(text).lower()).strip()
-
-
-def text_hash(text: str) -> str:
-    """Return the first 16 hex digits of the text's SHA-256 (the ``text_id`` of feeds/schema.py)."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

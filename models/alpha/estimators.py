@@ -1,0 +1,151 @@
+"""The rows of the comparison: one estimator each, all with ``fit(x, y)`` and ``predict(x)``.
+
+Missing values are NaN in float64 matrices; every estimator takes them. All are deterministic for a seed.
+
+Here: the estimators. Not here: which columns go in (models/alpha/model.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from models.alpha.config import AlphaConfig
+from models.metrics.forecast import Floats
+
+
+class Estimator(Protocol):
+    """What every row offers."""
+
+    def fit(self, x: Floats, y: Floats) -> Estimator:
+        """Fit on ``x`` of shape (n, k), NaN where missing, and finite ``y`` of shape (n,); returns itself."""
+        ...
+
+    def predict(self, x: Floats) -> Floats:
+        """Finite forecasts of shape (n,) in the unit of ``y``."""
+        ...
+
+
+class Naive:
+    """The training mean, whatever the features say."""
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+
+    def fit(self, x: Floats, y: Floats) -> Naive:
+        """Keep the mean of ``y``."""
+        self.mean = float(y.mean())
+        return self
+
+    def predict(self, x: Floats) -> Floats:
+        """The mean, shape (n,)."""
+        return np.full(x.shape[0], self.mean)
+
+
+class Linear:
+    """Ridge regression on winsorised, standardised features; a missing feature counts as its training mean.
+
+    Minimises the mean squared error plus ``penalty`` times the squared coefficients (Hoerl & Kennard 1970).
+
+    Args:
+        penalty: Per observation, so that it means the same for every sample size.
+        winsor: Share of each tail pulled in to the training quantile.
+    """
+
+    def __init__(self, penalty: float, winsor: float) -> None:
+        self.penalty = penalty
+        self.winsor = winsor
+        self.low = self.high = self.mean = self.scale = self.coefficients = np.zeros(0)
+        self.intercept = 0.0
+
+    def fit(self, x: Floats, y: Floats) -> Linear:
+        """Solve the normal equations."""
+        present = np.where(np.isnan(x).all(axis=0), 0.0, x)
+        self.low, self.high = np.nanquantile(present, [self.winsor, 1.0 - self.winsor], axis=0)
+        clipped = np.clip(present, self.low, self.high)
+        self.mean = np.nanmean(clipped, axis=0)
+        deviation = np.nanstd(clipped, axis=0)
+        # a constant feature carries nothing and must not be blown up to unit variance out of rounding noise
+        constant = deviation <= 1e-12 * np.maximum(1.0, np.abs(self.mean))
+        self.scale = np.where(constant, np.inf, deviation)
+        self.intercept = float(y.mean())
+        z = self._standardise(x)
+        n, k = z.shape
+        self.coefficients = np.linalg.solve(z.T @ z / n + self.penalty * np.eye(k), z.T @ (y - self.intercept) / n)
+        return self
+
+    def predict(self, x: Floats) -> Floats:
+        """Intercept plus standardised features times coefficients."""
+        return self.intercept + self._standardise(x) @ self.coefficients
+
+    def _standardise(self, x: Floats) -> Floats:
+        return np.nan_to_num((np.clip(x, self.low, self.high) - self.mean) / self.scale, nan=0.0)
+
+
+class GradientBoosting:
+    """Histogram gradient boosting (Friedman 2001; Ke et al. 2017); no early stopping: it would need a random holdout.
+
+    Args:
+        config: Rounds, shrinkage, leaves.
+        seed: Seed of the feature binning.
+    """
+
+    def __init__(self, config: AlphaConfig, seed: int) -> None:
+        self.trees = HistGradientBoostingRegressor(
+            max_iter=config.max_iter,
+            learning_rate=config.learning_rate,
+            max_leaf_nodes=config.max_leaf_nodes,
+            min_samples_leaf=config.min_samples_leaf,
+            early_stopping=False,
+            random_state=seed,
+        )
+
+    def fit(self, x: Floats, y: Floats) -> GradientBoosting:
+        """Grow the trees."""
+        self.trees.fit(x, y)
+        return self
+
+    def predict(self, x: Floats) -> Floats:
+        """Sum of the trees."""
+        return np.asarray(self.trees.predict(x), dtype=np.float64)
+
+
+class Shuffled:
+    """The same boosting on permuted labels: what is found where there is nothing to find.
+
+    One permutation leaves a random function of features that do predict, so its single IC scatters around zero by more
+    than sampling noise; several permutations show that scatter.
+
+    Args:
+        config: As for `GradientBoosting`, and the number of permutations.
+    """
+
+    def __init__(self, config: AlphaConfig) -> None:
+        self.seeds = np.random.SeedSequence(config.seed).spawn(config.shuffles)
+        self.members = [GradientBoosting(config, config.seed) for _ in self.seeds]
+
+    def fit(self, x: Floats, y: Floats) -> Shuffled:
+        """Fit each member on its own permutation of ``y``."""
+        for member, seed in zip(self.members, self.seeds, strict=True):
+            member.fit(x, np.random.default_rng(seed).permutation(y))
+        return self
+
+    def predict(self, x: Floats) -> Floats:
+        """Forecast of the first permutation."""
+        return self.members[0].predict(x)
+
+    def predict_members(self, x: Floats) -> list[Floats]:
+        """Forecast of every permutation."""
+        return [member.predict(x) for member in self.members]
+
+
+#: Row name -> maker of its unfitted estimator.
+ESTIMATORS: dict[str, Callable[[AlphaConfig], Estimator]] = {
+    "naive": lambda config: Naive(),
+    "linear": lambda config: Linear(config.ridge_penalty, config.winsor),
+    "gradient_boosting": lambda config: GradientBoosting(config, config.seed),
+    "shuffled": Shuffled,
+}

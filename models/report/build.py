@@ -1,0 +1,152 @@
+"""Building a report's content from the frames of a night.
+
+Here: the order of the page, its notices and its figures of merit. Not here: single sections
+(models/report/sections), setting (html.py, json.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from models.plots.alpha import judged_row
+from models.report.columns import Column, cell
+from models.report.content import Highlight, ReportContent
+from models.report.inputs import ReportInputs
+from models.report.sections.alpha import alpha_section
+from models.report.sections.backtest import backtest_section, performance_caveat
+from models.report.sections.closing import definitions_section, history_section
+from models.report.sections.market import market_section
+from models.report.sections.quality import quality_section, unbalanced_symbols
+from models.report.sections.sentiment import sentiment_section
+from models.report.sections.volatility import volatility_section
+from models.report.summary import summary_frame
+
+
+def build_report(inputs: ReportInputs) -> ReportContent:
+    """Lay out everything ``inputs`` holds; parts that are not there are named with the reason.
+
+    The same inputs give the same content, byte for byte, on the same machine.
+
+    Raises:
+        SchemaError: A frame lacks a column its plot cannot do without.
+    """
+    sections = [
+        quality_section(inputs),
+        market_section(inputs),
+        sentiment_section(inputs),
+        alpha_section(inputs),
+        volatility_section(inputs),
+        backtest_section(inputs),
+        history_section(inputs),
+        definitions_section(inputs),
+    ]
+    return ReportContent(
+        study=inputs.study,
+        night=inputs.night,
+        provenance=inputs.provenance,
+        notices=notices(inputs),
+        sections=[section for section in sections if section is not None],
+        title=inputs.title,
+        description=inputs.description,
+        highlights=highlights(inputs),
+        timezone=inputs.timezone,
+    )
+
+
+def notices(inputs: ReportInputs) -> list[str]:
+    """What a reader must know before the first number."""
+    found = [_length_notice(inputs)]
+    if inputs.simulated:
+        names = ", ".join(inputs.simulated)
+        found.append(
+            f"Simulated data: {names}. Nobody traded or published it; nothing derived from it is evidence."
+        )
+    if inputs.excluded:
+        listed = "; ".join(f"{symbol} ({reason})" for symbol, reason in inputs.excluded.items())
+        found.append(f"Excluded from this night: {listed}.")
+    if (
+        inputs.ingest is not None
+        and not inputs.ingest.is_empty()
+        and (wrong := unbalanced_symbols(inputs.ingest))
+    ):
+        found.append(
+            f"Rows went missing in {', '.join(wrong)}: rows read differ from rows kept plus rejected."
+        )
+    return found
+
+
+def _length_notice(inputs: ReportInputs) -> str:
+    hours = inputs.hours()
+    if hours is not None and hours < 1:
+        return (
+            f"The capture covers {60 * hours:.0f} minutes. It shows the machinery end to end and makes no "
+            "performance "
+            "claim; nothing is annualised."
+        )
+    return performance_caveat(inputs)
+
+
+def highlights(inputs: ReportInputs) -> list[Highlight]:
+    """At most five figures of merit, each with what qualifies it."""
+    found = [_rows(inputs), _alpha(inputs), _volatility(inputs), _net(inputs), _universe(inputs)]
+    return [item for item in found if item is not None]
+
+
+def _rows(inputs: ReportInputs) -> Highlight | None:
+    if inputs.ingest is None or inputs.ingest.is_empty():
+        return None
+    frame = inputs.ingest
+    if "date" in frame.columns:
+        frame = frame.filter(pl.col("date").cast(pl.String) == inputs.night)
+    rows, rejected = int(frame["rows_in"].sum()), int(frame["rejected"].sum())
+    return Highlight(
+        "Rows read", f"{rows:,}", f"{rejected / rows:.2%} rejected, with reasons" if rows else ""
+    )
+
+
+def _alpha(inputs: ReportInputs) -> Highlight | None:
+    if inputs.alpha is None or inputs.alpha.table.is_empty():
+        return None
+    name = judged_row(inputs.alpha.table["row"].to_list())
+    row = inputs.alpha.table.filter(pl.col("row") == name).to_dicts()[0]
+    low, high = _ic(row.get("ic_low")), _ic(row.get("ic_high"))
+    return Highlight(f"IC, {name.replace('_', ' ')}", _ic(row.get("ic")), f"95 % interval {low} to {high}")
+
+
+def _ic(value: Any) -> str:
+    return cell(value, Column("", "number", 3))
+
+
+def _volatility(inputs: ReportInputs) -> Highlight | None:
+    if inputs.volatility is None or "qlike" not in inputs.volatility.table.columns:
+        return None
+    scores = {row["model"]: row["qlike"] for row in inputs.volatility.table.to_dicts()}
+    if scores.get("ewma") is None:
+        return None
+    har = scores.get("har")
+    note = "HAR not offered" if har is None else f"EWMA {_ic(scores['ewma'])}; lower is better"
+    name = "EWMA" if har is None else "HAR"
+    return Highlight(f"QLIKE, {name}", _ic(scores["ewma"] if har is None else har), note)
+
+
+def _net(inputs: ReportInputs) -> Highlight | None:
+    if inputs.backtest is None or inputs.backtest.curve.is_empty():
+        return None
+    last = inputs.backtest.curve.sort("ts").tail(1).to_dicts()[0]
+    bps = Column("", "number", 1)
+    trades = summary_frame(inputs.backtest.summary).filter(pl.col("metric") == "trades")
+    counts = [value for name in trades.columns[1:] for value in trades[name].to_list() if value is not None]
+    suffix = f", {counts[0]:,.0f} trades" if counts else ""
+    return Highlight(
+        "Net return (bps)", cell(last["net_bps"], bps), f"gross {cell(last['gross_bps'], bps)}{suffix}"
+    )
+
+
+def _universe(inputs: ReportInputs) -> Highlight | None:
+    if inputs.features is None or inputs.features.is_empty():
+        return None
+    used = inputs.features["symbol"].n_unique()
+    note = f"{len(inputs.excluded)} excluded" if inputs.excluded else "none excluded"
+    return Highlight("Instruments", str(used), note)

@@ -1,0 +1,68 @@
+"""The section on the backtest, and what the length of the data allows to say about it.
+
+Here: choosing tables, plots and their words. Not here: the backtest (models/backtest.py).
+"""
+
+from __future__ import annotations
+
+from models import plots
+from models.report.content import Figure, Section, Table
+from models.report.inputs import BacktestInputs, ReportInputs
+from models.report.sections.absence import absent
+from models.report.summary import costs_frame, summary_frame, summary_remarks
+
+#: From this many days on, performance figures may be annualised.
+DAYS_TO_ANNUALISE = 5
+
+
+def backtest_section(inputs: ReportInputs) -> Section:
+    """The forecast traded, before and after cost."""
+    title = "Backtest"
+    if inputs.backtest is None:
+        return Section(title, absent(inputs, "backtest", "no backtest was run for this night."))
+    backtest = inputs.backtest
+    text = [performance_caveat(inputs), *summary_remarks(backtest.summary)]
+    section = Section(title, "\n\n".join(text))
+    _add_summary(section, inputs, backtest)
+    caveat = performance_caveat(inputs)
+    caption = (
+        "Cumulative return of the forecast, traded by the study's rule; the shaded area is the cost. "
+        f"{caveat}"
+    )
+    picture = plots.cumulative_return(backtest.curve, timezone=inputs.timezone)
+    section.figures.append(Figure("Cumulative return, gross and net of cost", caption, picture))
+    caption = "Distance of the cumulative return below its highest point so far."
+    picture = plots.drawdown(backtest.curve, timezone=inputs.timezone)
+    section.figures.append(Figure("Drawdown", caption, picture))
+    return section
+
+
+def performance_caveat(inputs: ReportInputs) -> str:
+    """What the length of the data allows to say about performance."""
+    hours = inputs.hours()
+    if hours is not None and hours < 1:
+        return "A capture of less than an hour: the figures show the machinery and are no performance claim."
+    if inputs.trading_days < DAYS_TO_ANNUALISE:
+        days = "one day" if inputs.trading_days == 1 else f"{inputs.trading_days} days"
+        return f"{days.capitalize()} of data: nothing is annualised, and no performance claim is made."
+    return (
+        f"Annualised figures scale {inputs.trading_days} days to 252 a year, unless a row states otherwise."
+    )
+
+
+def _add_summary(section: Section, inputs: ReportInputs, backtest: BacktestInputs) -> None:
+    annualised = (
+        "Annualised rows use 252 trading days unless stated otherwise."
+        if inputs.trading_days >= DAYS_TO_ANNUALISE
+        else "Nothing is annualised."
+    )
+    note = f"bps of the capital over the test window. {annualised}"
+    frame = summary_frame(backtest.summary)
+    if not frame.is_empty():
+        section.tables.append(Table("Performance", note, frame))
+    if backtest.by_symbol is not None and not backtest.by_symbol.is_empty():
+        note = "Each instrument on its own capital; the portfolio weighs them equally."
+        section.tables.append(Table("By instrument", note, backtest.by_symbol))
+    if backtest.costs:
+        note = "What a trade costs in this backtest; market impact is not in it."
+        section.tables.append(Table("Cost assumptions", note, costs_frame(backtest.costs)))

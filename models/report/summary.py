@@ -1,0 +1,113 @@
+"""A backtest's summary as a table of figures, gross beside net.
+
+Here: sorting names into rows and columns. Not here: computing the figures (models/backtest.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+_SIDES = ("gross", "net")
+
+#: Metric -> words with the unit; anything else is taken from its name.
+_METRICS = {
+    "total_bps": "total return (bps)",
+    "max_drawdown_bps": "maximum drawdown (bps)",
+    "annualised_return": "annualised return (fraction)",
+    "annualised_volatility": "annualised volatility (fraction)",
+    "sharpe_annualised": "Sharpe ratio, annualised",
+    "annualised_sharpe": "Sharpe ratio, annualised",
+    "sharpe_per_period": "Sharpe ratio, per period (not annualised)",
+    "sharpe_period": "Sharpe ratio, per period (not annualised)",
+    "hit_rate": "hit rate (fraction)",
+    "turnover": "turnover (× capital)",
+    "trades": "trades",
+    "n_trials": "trials counted in the registry",
+    "deflated_sharpe": "deflated Sharpe ratio (probability)",
+    "probabilistic_sharpe": "probabilistic Sharpe ratio (probability)",
+}
+_COSTS = {
+    "fee_bps": "fee per side (bps)",
+    "half_spread": "half the quoted spread per side",
+    "latency_ms": "decision to execution (ms)",
+}
+
+
+def summary_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
+    """Figures of ``summary`` as rows.
+
+    Args:
+        summary: See `models.report.inputs.BacktestInputs`.
+
+    Returns:
+        Columns metric, gross, net, and both (figures that cost does not change); columns without a value are
+        left out. Texts are not in it: see `summary_remarks`.
+    """
+    rows: dict[str, dict[str, float | None]] = {}
+    for name, value in _flat(summary):
+        if isinstance(value, str | list | tuple) or (value is None and name not in _METRICS):
+            continue
+        side, metric = _side(name)
+        number = None if value is None or not math.isfinite(float(value)) else float(value)
+        rows.setdefault(_words(metric), {})[side] = number
+    columns = [side for side in (*_SIDES, "both") if any(side in row for row in rows.values())]
+    data: dict[str, list[Any]] = {"metric": list(rows)}
+    data |= {side: [row.get(side) for row in rows.values()] for side in columns}
+    schema = {"metric": pl.String, **dict.fromkeys(columns, pl.Float64)}
+    return pl.DataFrame(data, schema=schema)
+
+
+def summary_remarks(summary: Mapping[str, Any]) -> list[str]:
+    """Texts of ``summary``, e.g. why nothing is annualised, each once."""
+    found = [_sentence(name, value) for name, value in _flat(summary) if isinstance(value, str) and value]
+    return list(dict.fromkeys(found))
+
+
+def costs_frame(costs: Mapping[str, Any]) -> pl.DataFrame:
+    """Cost assumptions as rows of text."""
+    texts = {True: "paid", False: "not paid"}
+    values = [texts[value] if isinstance(value, bool) else f"{value:g}" for value in costs.values()]
+    return pl.DataFrame(
+        {"assumption": [_COSTS.get(name, name.replace("_", " ")) for name in costs], "value": values}
+    )
+
+
+def _flat(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for name, value in summary.items():
+        if isinstance(value, Mapping):
+            flat.extend(
+                (f"{name}_{inner}", item) for inner, item in value.items() if not isinstance(item, Mapping)
+            )
+        else:
+            flat.append((name, value))
+    return flat
+
+
+def _side(name: str) -> tuple[str, str]:
+    for side in _SIDES:
+        if name.startswith(f"{side}_"):
+            # gross_bps is the total
+            metric = name.removeprefix(f"{side}_")
+            return side, "total_bps" if metric == "bps" else metric
+        if f"_{side}" in name:
+            return side, name.replace(f"_{side}", "")
+    return "both", name
+
+
+def _words(metric: str) -> str:
+    if metric in _METRICS:
+        return _METRICS[metric]
+    for suffix, unit in (("_bps", "bps"), ("_ms", "ms"), ("_s", "s")):
+        if metric.endswith(suffix):
+            return f"{metric.removesuffix(suffix).replace('_', ' ')} ({unit})"
+    return metric.replace("_", " ")
+
+
+def _sentence(name: str, text: str) -> str:
+    stem = text.strip().rstrip(".")
+    return f"{stem[:1].upper()}{stem[1:]}." if " " in stem else f"{name.replace('_', ' ')}: {stem}."
