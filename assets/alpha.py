@@ -56,8 +56,8 @@ def _alpha_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"scikitlearn"},
         owners=OWNERS,
-        description="Gradient boosting beside its controls: naive (training mean), linear (ridge) and the same boosting "
-        "on shuffled labels. Judged out of sample only.",
+        description="Gradient boosting beside its controls: naive (training mean), linear (ridge) and the same "
+        "boosting on shuffled labels. Judged out of sample only.",
     )
     @failures
     def alpha_model(
@@ -82,7 +82,12 @@ def _alpha_model(parts: StudyPartitions) -> dg.AssetsDefinition:
             date,
             {"model.joblib": model.to_bytes(), "evaluation.json": content},
             parents=data.parents,
-            params={"study": study.name, "label": label, "features": list(model.features), "split": data.description}
+            params={
+                "study": study.name,
+                "label": label,
+                "features": list(model.features),
+                "split": data.description,
+            }
             | study.models.alpha.model_dump(mode="json"),
             metrics=headline,
             seed=settings.seed,
@@ -165,8 +170,8 @@ def _alpha_forecast(parts: StudyPartitions) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"scikitlearn", "parquet"},
         owners=OWNERS,
-        description="Out-of-sample forecasts of the date in bps over the study's horizon, each with the id of the model "
-        "that made it.",
+        description="Out-of-sample forecasts of the date in bps over the study's horizon, each with the id of the "
+        "model that made it.",
     )
     @failures
     def alpha_forecast(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:

@@ -16,7 +16,6 @@ from assets.store import StudyStore
 
 if TYPE_CHECKING:
     import polars as pl
-
     from feeds.quality.run import SuiteResult
 
 #: Tables with one partition per instrument-day, and per date.
@@ -37,7 +36,7 @@ def _suite_check(table: str, parts: StudyPartitions, by_instrument: bool) -> dg.
         name=f"{table}_quality",
         blocking=True,
         partitions_def=parts.instrument_days if by_instrument else parts.dates,
-        description=f"Great Expectations suite of {table}; a failure stops this partition's downstream and nothing else.",
+        description=f"Great Expectations suite of {table}; a failure stops its own partition's downstream only.",
     )
     def check(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
         date, symbol = split_key(context) if by_instrument else (context.partition_key, None)
@@ -93,7 +92,10 @@ def _verdict(frame: pl.DataFrame) -> dg.AssetCheckResult:
     if blocking.is_empty():
         severity = dg.AssetCheckSeverity.WARN
         return dg.AssetCheckResult(
-            passed=failed.is_empty(), severity=severity, metadata=metadata, description="; ".join(what) or "all passed"
+            passed=failed.is_empty(),
+            severity=severity,
+            metadata=metadata,
+            description="; ".join(what) or "all passed",
         )
     return dg.AssetCheckResult(
         passed=False, severity=dg.AssetCheckSeverity.ERROR, metadata=metadata, description="; ".join(what)

@@ -22,14 +22,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 #: Requests a partition when something above it changed, whatever its date, once nothing above it is missing or
-#: running and no blocking check above it failed. `eager` alone serves the latest date only and looks past failed checks.
+#: running and no blocking check above it failed. `eager` alone serves the latest date and looks past failed checks.
 CARRY_THROUGH = (
     dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
     & dg.AutomationCondition.all_deps_blocking_checks_passed()
 ).with_label("carry new and late data through")
 
-#: The same for assets that gather all instruments of a date: an instrument that is missing or failed its checks must not
-#: hold the date back; the asset itself leaves it out and lists it.
+#: The same for assets that gather all instruments of a date: an instrument that is missing or failed its checks
+#: must not hold the date back; the asset itself leaves it out and lists it.
 CARRY_THROUGH_GATHERED = (
     dg.AutomationCondition.any_deps_updated().since_last_handled()
     & ~dg.AutomationCondition.any_deps_in_progress()

@@ -30,7 +30,9 @@ class StudyPartitions:
         """One key a calendar day between the study's bounds (both inclusive)."""
         end = self.study.dates.end
         last = (end + dt.timedelta(days=1)).isoformat() if end else None
-        return dg.DailyPartitionsDefinition(start_date=self.study.dates.start.isoformat(), end_date=last, timezone="UTC")
+        return dg.DailyPartitionsDefinition(
+            start_date=self.study.dates.start.isoformat(), end_date=last, timezone="UTC"
+        )
 
     @cached_property
     def instruments(self) -> dg.DynamicPartitionsDefinition:

@@ -80,7 +80,9 @@ class Gatherer:
         frames = []
         for table in INSTRUMENT_DAY_TABLES:
             for date in self.lake.dates(f"quality_{table}"):
-                frames += [self.lake.read(f"quality_{table}", date, s) for s in self.lake.symbols(f"quality_{table}", date)]
+                frames += [
+                    self.lake.read(f"quality_{table}", date, s) for s in self.lake.symbols(f"quality_{table}", date)
+                ]
         for table in DATE_TABLES:
             frames += [self.lake.read(f"quality_{table}", date) for date in self.lake.dates(f"quality_{table}")]
         if not frames:
@@ -105,7 +107,9 @@ class Gatherer:
             for spec in self.store.config.instruments
             if not self.lake.exists("raw_ticks", date, spec.id)
         ]
-        return pl.DataFrame(records, schema={k: frame.schema[k] for k in ("date", "symbol", "table", "status", "rows_failed")})
+        return pl.DataFrame(
+            records, schema={k: frame.schema[k] for k in ("date", "symbol", "table", "status", "rows_failed")}
+        )
 
     def ingest(self) -> tuple[pl.DataFrame | None, pl.DataFrame | None]:
         """Row accounting of the night and rejected rows by reason."""
@@ -141,7 +145,9 @@ class Gatherer:
         if found is None:
             return None
         tree = found[1]
-        frames = {name: pl.DataFrame(tree[name]) for name in ("ic_series", "calibration", "quantile_returns", "horizons")}
+        frames = {
+            name: pl.DataFrame(tree[name]) for name in ("ic_series", "calibration", "quantile_returns", "horizons")
+        }
         table = pl.DataFrame(tree["table"], infer_schema_length=None)
         return AlphaInputs(table=table, verdict=tree["verdict"], split=tree["split"], **frames)
 

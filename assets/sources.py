@@ -63,7 +63,12 @@ def _raw_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
         params = {"format": unit.format, "instrument": spec.model_dump(), "rows_in": parsed.rows_in}
         manifest = store.lake.write("raw_ticks", parsed.frame, date, instrument, parents=parents, params=params)
         store.lake.write(
-            "rejected_raw_ticks", parsed.rejected, date, instrument, parents=[manifest.id], params={"stage": "parse"}
+            "rejected_raw_ticks",
+            parsed.rejected,
+            date,
+            instrument,
+            parents=[manifest.id],
+            params={"stage": "parse"},
         )
         actions = dict(parsed.frame["action"].value_counts().iter_rows())
         return dg.MaterializeResult(
@@ -175,5 +180,3 @@ def _external_signals(parts: StudyPartitions) -> dg.AssetsDefinition:
         )
 
     return external_signals
-
-

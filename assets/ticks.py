@@ -143,7 +143,10 @@ def _bars(parts: StudyPartitions) -> dg.AssetsDefinition:
         origin = store.lake.manifest("clean_ticks", date, instrument)
         study = store.config
         frame = time_bars(
-            store.lake.read("clean_ticks", date, instrument), session_of(store, date), study.bar_ms, study.rv_sample_ms
+            store.lake.read("clean_ticks", date, instrument),
+            session_of(store, date),
+            study.bar_ms,
+            study.rv_sample_ms,
         )
         params = {
             "bar_ms": study.bar_ms,
@@ -184,7 +187,9 @@ def _microstructure_features(parts: StudyPartitions) -> dg.AssetsDefinition:
         cleaned = store.lake.read("clean_ticks", date, instrument)
         frame = compute(cleaned, session_of(store, date), store.config.grid_ms, spec)
         params = {"grid_ms": store.config.grid_ms, "instrument": origin.params["instrument"]}
-        manifest = store.lake.write("microstructure_features", frame, date, instrument, parents=[origin.id], params=params)
+        manifest = store.lake.write(
+            "microstructure_features", frame, date, instrument, parents=[origin.id], params=params
+        )
         return dg.MaterializeResult(
             metadata={
                 **table_metadata(frame, manifest),

@@ -85,7 +85,12 @@ def _volatility_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         judged = forecast_volatility(model, blocks).filter(pl.col("ts") >= start)
         evaluation = evaluate_volatility(judged)
         split = describe(store, date, dates)
-        tree = {"table": evaluation.table.to_dicts(), "verdict": evaluation.verdict, "split": split, "notes": model.notes}
+        tree = {
+            "table": evaluation.table.to_dicts(),
+            "verdict": evaluation.verdict,
+            "split": split,
+            "notes": model.notes,
+        }
         metrics = {f"qlike_{row['model']}": row["qlike"] for row in tree["table"] if row["qlike"] is not None}
         manifest = store.artefacts.write(
             "model",
@@ -93,7 +98,11 @@ def _volatility_model(parts: StudyPartitions) -> dg.AssetsDefinition:
             date,
             {"model.joblib": model.to_bytes(), "evaluation.json": json.dumps(tree, indent=1).encode()},
             parents=parents,
-            params={"study": store.config.name, "split": split, **store.config.models.volatility.model_dump()},
+            params={
+                "study": store.config.name,
+                "split": split,
+                **store.config.models.volatility.model_dump(),
+            },
             metrics=metrics,
             seed=store.config.seed,
         )
@@ -123,7 +132,8 @@ def _volatility_forecast(parts: StudyPartitions) -> dg.AssetsDefinition:
     def volatility_forecast(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
         import polars as pl
 
-        from models.plots import UI_DPI, volatility_forecast as plot
+        from models.plots import UI_DPI
+        from models.plots import volatility_forecast as plot
         from models.volatility import VolatilityModel, forecast_volatility
 
         date = context.partition_key
@@ -134,7 +144,11 @@ def _volatility_forecast(parts: StudyPartitions) -> dg.AssetsDefinition:
         frame = frame.with_columns(pl.lit(trained.id).alias("model_id"))
         manifest = store.lake.write("volatility_forecast", frame, date, parents=[trained.id])
         return dg.MaterializeResult(
-            metadata={**table_metadata(frame, manifest), "model": trained.id, "plot": plot_value(plot(frame, dpi=UI_DPI))},
+            metadata={
+                **table_metadata(frame, manifest),
+                "model": trained.id,
+                "plot": plot_value(plot(frame, dpi=UI_DPI)),
+            },
         )
 
     return volatility_forecast

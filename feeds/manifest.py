@@ -54,7 +54,14 @@ class Manifest:
     @property
     def id(self) -> str:
         """``<name>-<12 hex digits>``: address of kind, name, partition, content, parents and parameters."""
-        facts = [self.kind, self.name, dict(self.partition), self.sha256, list(self.parents), dict(self.params)]
+        facts = [
+            self.kind,
+            self.name,
+            dict(self.partition),
+            self.sha256,
+            list(self.parents),
+            dict(self.params),
+        ]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
         stem = "file" if self.kind == "raw_file" else self.name
         return f"{stem}-{digest[:12]}"
@@ -96,7 +103,10 @@ class ManifestStore:
         if len(found) != 1:
             received = f"{manifest_id!r}, which fits {len(found)} manifests"
             raise LakeError(
-                "artefact id", received=received, expected="the id of one artefact", remedy="`t2t status` lists ids."
+                "artefact id",
+                received=received,
+                expected="the id of one artefact",
+                remedy="`t2t status` lists ids.",
             )
         return Manifest.from_json(found[0].read_text())
 

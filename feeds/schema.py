@@ -161,7 +161,10 @@ def conform(frame: pl.DataFrame, table: str) -> pl.DataFrame:
         return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
     except pl.exceptions.PolarsError as error:
         raise SchemaError(
-            f"table {table}", received=str(error), expected=f"types {schema}", remedy="Fix the producer's types."
+            f"table {table}",
+            received=str(error),
+            expected=f"types {schema}",
+            remedy="Fix the producer's types.",
         ) from error
 
 

@@ -221,7 +221,9 @@ def load_study(name_or_path: str | Path | None = None) -> Study:
     path = Path(wanted) if wanted.endswith((".yaml", ".yml")) else STUDIES_DIR / f"{wanted}.yaml"
     if not path.is_file():
         raise StudyError(
-            "study", received=repr(wanted), expected=f"one of {available_studies()} or the path of a YAML file"
+            "study",
+            received=repr(wanted),
+            expected=f"one of {available_studies()} or the path of a YAML file",
         )
     return parse_study(path.read_text(), where=path.name)
 

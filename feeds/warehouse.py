@@ -1,7 +1,7 @@
 """The DuckDB file a researcher queries: one view per table of the lake, nothing stored twice.
 
-A DuckDB writer locks out every reader and an open reader every writer, so nobody ever writes to the published file:
-`publish` builds a new one beside it and renames it into place. Readers keep what they opened.
+A DuckDB writer locks out every reader and an open reader every writer, so nobody ever writes to the published
+file: `publish` builds a new one beside it and renames it into place. Readers keep what they opened.
 
 Here: building and opening the file. Not here: the tables (feeds/lake.py).
 """
@@ -40,8 +40,11 @@ def publish(root: Path) -> Path:
     """Build ``root/warehouse.duckdb`` anew over ``root/lake`` and return its path.
 
     Schema ``features`` holds the feature tables, ``ticks`` the event tables, ``evaluation`` everything else (forecasts,
-    backtests, trials) and ``quality_results``, the union of all check results. Partition keys are columns of each view.
-    Views name the lake by absolute path: publish again after moving the root.
+    backtests, trials) and ``quality_results``, the union of all check results. Partition keys are columns of
+    each view. Views name the lake by absolute path: publish again after moving the root.
+
+    Raises:
+        LakeError: A table cannot be read; the published file stays as it was.
     """
     root = Path(root).resolve()
     root.mkdir(parents=True, exist_ok=True)
@@ -60,7 +63,8 @@ def publish(root: Path) -> Path:
 def open_readonly(root: Path) -> duckdb.DuckDBPyConnection:
     """Open the published warehouse for reading.
 
-    The views' schemas are found without a prefix (``FROM feature_table``) and with one (``FROM features.feature_table``).
+    The views' schemas are found without a prefix (``FROM feature_table``) and with one (``FROM
+    features.feature_table``).
 
     Raises:
         LakeError: Nothing was published yet.
@@ -68,8 +72,12 @@ def open_readonly(root: Path) -> duckdb.DuckDBPyConnection:
     path = Path(root).resolve() / FILE_NAME
     if not path.is_file():
         raise LakeError(str(path), received="no warehouse", remedy="Publish it first: `t2t publish`.")
-    connection = duckdb.connect(str(path), read_only=True)
-    connection.execute(f"SET search_path = '{FEATURES},{EVALUATION},{TICKS}'")
+    # Opened directly, a process that still holds the previous file would be handed that one again.
+    connection = duckdb.connect(":memory:")
+    connection.execute(f"ATTACH {_literal(str(path))} AS warehouse (READ_ONLY)")
+    connection.execute("USE warehouse")
+    path_of_search = ",".join(f"warehouse.{schema}" for schema in (FEATURES, EVALUATION, TICKS))
+    connection.execute(f"SET search_path = '{path_of_search}'")
     return connection
 
 
@@ -79,19 +87,29 @@ def _create_views(connection: duckdb.DuckDBPyConnection, lake: Path) -> None:
     tables = sorted(folder.name for folder in lake.glob("*") if next(folder.rglob("part.parquet"), None))
     for table in tables:
         schema = _SCHEMA_OF.get(table, EVALUATION)
-        connection.execute(f"CREATE VIEW {schema}.{_quoted(table)} AS {_select(lake / table)}")
-    checks = [f"FROM {EVALUATION}.{_quoted(table)}" for table in tables if table.startswith(_QUALITY_PREFIX)]
+        try:
+            connection.execute(f"CREATE VIEW {schema}.{_quoted(table)} AS {_select(lake / table)}")
+        except duckdb.Error as error:
+            raise LakeError(
+                f"table {table}", received=str(error), remedy="Materialise its broken partition again."
+            ) from error
+    checks = [_select(lake / table) for table in tables if table.startswith(_QUALITY_PREFIX)]
     if checks and _QUALITY_VIEW not in tables:
         union = " UNION ALL BY NAME ".join(checks)
         connection.execute(f"CREATE VIEW {EVALUATION}.{_QUALITY_VIEW} AS {union}")
 
 
 def _select(folder: Path) -> str:
-    pattern = str(folder / "**" / "part.parquet").replace("'", "''")
-    # Without the cast a key stays the text it is in the path; "2013-10-07" would become a DATE here and not there.
+    pattern = _literal(str(folder / "**" / "part.parquet"))
+    # Without the cast a key stays the text it is in the path; "2013-10-07" would become a DATE here and not
+    # there.
     options = "hive_partitioning = true, hive_types_autocast = false, union_by_name = true"
-    return f"SELECT * FROM read_parquet('{pattern}', {options})"
+    return f"SELECT * FROM read_parquet({pattern}, {options})"
 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -5,6 +5,8 @@ Here: bars from clean ticks. Not here: volatility blocks made of bars (models/vo
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -14,17 +16,20 @@ from feeds.schema import conform
 
 NS_PER_MS = 1_000_000
 _EXECUTIONS = ["F", "T"]
+# numpy's own log may take another path, and round another way, for another length of array.
+_log = np.frompyfunc(math.log, 1, 1)
 
 
 def time_bars(clean: pl.DataFrame, bounds: tuple[int, int], bar_ms: int, rv_sample_ms: int) -> pl.DataFrame:
     """Bars of ``bar_ms`` from the open on; a bar holds the events with ``ts_open <= available_at < ts``.
 
-    The last bar is cut at the close and includes it. A bar in which no event arrived is left out (before the first
-    book, after a capture ends, during a halt); what is known of a bar never depends on later ones.
+    The last bar is cut at the close and includes it. A bar in which no event arrived is left out (before the
+    first book, after a capture ends, during a halt); what is known of a bar never depends on later ones.
 
-    Mid and spread are sampled at the bar's left edge and every ``rv_sample_ms`` after it, its right edge included, as
-    the book stood just before that moment; samples before the first book are left out. Realised variance is the sum of
-    squared log returns between consecutive samples (Andersen, Bollerslev, Diebold, Labys 2003, eq. 5).
+    Mid and spread are sampled at the bar's left edge and every ``rv_sample_ms`` after it, its right edge
+    included, as the book stood just before that moment; samples before the first book are left out. Realised
+    variance is the sum of squared log returns between consecutive samples (Andersen, Bollerslev, Diebold,
+    Labys 2003, eq. 5).
 
     Args:
         clean: CLEAN_TICKS of one instrument-day.
@@ -123,6 +128,6 @@ def _realised_variance(mids: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     total = np.zeros(len(mids))
     # Column by column: the order of a float sum is part of the promise of equal bits.
     for j in range(1, mids.shape[1]):
-        step = np.log(mids[:, j] / mids[:, j - 1])
+        step = np.asarray(_log(mids[:, j] / mids[:, j - 1]), dtype=np.float64)
         total += np.where(np.isnan(step), 0.0, step * step)
     return np.where(np.isnan(mids[:, -1]), np.nan, total)

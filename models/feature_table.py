@@ -1,7 +1,8 @@
 """The fused table: microstructure features, text and signals at each decision, as they were known then.
 
-Here: the point-in-time join (DuckDB, feature_table.sql), the training set, which columns are features. Not here: how
-the parts are computed (models/features, models/sentiment, feeds/signals.py), labels (models/labels.py).
+Here: the point-in-time join (DuckDB, feature_table.sql), the training set, which columns are features. Not
+here: how the parts are computed (models/features, models/sentiment, feeds/signals.py), labels
+(models/labels.py).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def build_feature_table(
 ) -> pl.DataFrame:
     """Join text and signals to the decisions of one date, point in time on ``available_at``.
 
-    A headline or signal is used from the nanosecond it is available. Of a signal the latest value known for the symbol
-    counts, and the one for ``"*"`` only where the symbol has none yet.
+    A headline or signal is used from the nanosecond it is available. Of a signal the latest value known for
+    the symbol counts, and the one for ``"*"`` only where the symbol has none yet.
 
     Args:
         micro: microstructure_features of all instruments of the date, one row per (ts, symbol).
@@ -44,10 +45,10 @@ def build_feature_table(
 
     Returns:
         As many rows as ``micro``, ordered by (ts, symbol): ``ts``, ``available_at`` (of the latest part used), ``date``,
-        the other columns of ``micro``, ``sent_last`` (score of the latest headline, 0 where there is none; the mean of
-        several at one instant), ``sent_age_h`` (its age in hours, at most 168), ``sent_mean_24h`` (mean score of the
-        last 24 hours, 0 where there is none), ``news_count_24h``, and ``ext_<name>`` per signal name (null where
-        nothing is known yet).
+        the other columns of ``micro``, ``sent_last`` (score of the latest headline, 0 where there is none;
+        the mean of several at one instant), ``sent_age_h`` (its age in hours, at most 168), ``sent_mean_24h``
+        (mean score of the last 24 hours, 0 where there is none), ``news_count_24h``, and ``ext_<name>`` per
+        signal name (null where nothing is known yet).
 
     Raises:
         RowAccountingError: The join lost or multiplied rows.
@@ -57,19 +58,23 @@ def build_feature_table(
     for name in names:
         if not _SIGNAL_NAME.fullmatch(name):
             raise SchemaError(
-                "external signal", received=f"name {name!r}", expected="lower-case letters, digits and underscores"
+                "external signal",
+                received=f"name {name!r}",
+                expected="lower-case letters, digits and underscores",
             )
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:
         connection.register("micro", micro.to_arrow())
         connection.register("sentiment", conform(sentiment, "sentiment").to_arrow())
         connection.register("signals", conform(signals, "external_signals").to_arrow())
-        joined = connection.execute(_query(names), {"date": date}).to_arrow_table()
+        joined = connection.sql(_query(names), params={"date": date}).to_arrow_table()
     frame = pl.DataFrame(pl.from_arrow(joined))
     _account(micro, frame)
     return frame
 
 
-def build_training_set(feature_table: pl.DataFrame, horizons_ms: Sequence[int], latency_ms: int) -> pl.DataFrame:
+def build_training_set(
+    feature_table: pl.DataFrame, horizons_ms: Sequence[int], latency_ms: int
+) -> pl.DataFrame:
     """Add labels to the feature table; see `models.labels.mid_return_labels`."""
     return mid_return_labels(feature_table, horizons_ms, latency_ms)
 
@@ -93,7 +98,9 @@ def _query(names: Sequence[str]) -> str:
         )
         joins.append(f"ASOF LEFT JOIN all_{k} ON micro.available_at >= all_{k}.available_at")
         columns.append(f"coalesce(own_{k}.value, all_{k}.value) AS {EXTERNAL_PREFIX}{name}")
-        available.append(f"CASE WHEN own_{k}.value IS NULL THEN all_{k}.available_at ELSE own_{k}.available_at END")
+        available.append(
+            f"CASE WHEN own_{k}.value IS NULL THEN all_{k}.available_at ELSE own_{k}.available_at END"
+        )
     return _SQL.read_text().format(
         day_ns=DAY_NS,
         age_cap_h=AGE_CAP_H,
@@ -117,7 +124,7 @@ def _latest(alias: str, name: str, condition: str) -> str:
 def _account(micro: pl.DataFrame, frame: pl.DataFrame) -> None:
     ahead = frame.filter(pl.col("available_at") > pl.col("ts")).height
     keys = ["ts", "symbol"]
-    kept = frame.select(keys).equals(micro.select(keys).sort(keys))
+    kept = frame.select(keys).equals(micro.select(keys).unique().sort(keys))
     if not kept or ahead:
         raise RowAccountingError(
             "feature table",

@@ -1,6 +1,6 @@
 -- Market, text and alternative data at each decision, as they were known then.
--- Registered: micro, sentiment, signals. Parameter: $date. {ext_ctes}, {ext_columns}, {ext_joins}, {ext_available} are
--- written by feature_table.py, one set for each signal name.
+-- Registered: micro, sentiment, signals. Parameter: $date. The parts named ext are written by feature_table.py, one
+-- set for each signal name.
 -- Every float mean is taken over a list in a fixed order, so equal inputs give equal bits.
 WITH symbols AS (SELECT DISTINCT symbol FROM micro),
 

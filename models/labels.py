@@ -23,19 +23,21 @@ def label_name(horizon_ms: int) -> str:
 def mid_return_labels(frame: pl.DataFrame, horizons_ms: Sequence[int], latency_ms: int = 0) -> pl.DataFrame:
     """Add the log return of the mid, in bps, over each horizon from the first moment one could have acted.
 
-    Entry is the first decision time at or after ``ts + latency_ms``, exit the first at or after entry + horizon, both
-    of the same symbol. The horizon runs from the entry, so that a latency below one grid step costs a delay and does
-    not shorten (or empty) the period measured. A label is null where entry or exit lies more than one grid step
-    later than asked: the session has ended, or no decision was possible (silent feed).
+    Entry is the first decision time at or after ``ts + latency_ms``, exit the first at or after entry +
+    horizon, both of the same symbol. The horizon runs from the entry, so that a latency below one grid step
+    costs a delay and does not shorten (or empty) the period measured. A label is null where entry or exit
+    lies more than one grid step later than asked: the session has ended, or no decision was possible (silent
+    feed).
 
     Args:
-        frame: Columns ``ts`` (ns UTC), ``symbol``, ``mid_ticks``; other columns pass through. One row per (ts, symbol).
+        frame: Columns ``ts`` (ns UTC), ``symbol``, ``mid_ticks``; other columns pass through. One row per
+            (ts, symbol).
         horizons_ms: Horizons, each positive.
         latency_ms: From decision to execution.
 
     Returns:
-        ``frame``, rows in the same order, with ``label_{h}ms_bps`` per horizon and ``label_available_at``: when the
-        last of the row's labels is known (null where it has none).
+        ``frame``, rows in the same order, with ``label_{h}ms_bps`` per horizon and ``label_available_at``:
+        when the last of the row's labels is known (null where it has none).
 
     Raises:
         SchemaError: A horizon is not positive, the latency negative, or (ts, symbol) repeats.

@@ -1,7 +1,7 @@
 """The leakage audit: cut the inputs at T, recompute, and require every output up to T to be the same bits.
 
-Whatever looks ahead (centred windows, full-day normalisation, labels among the features, a join on dates) changes
-when the future is taken away. Whatever depends on the order of float additions shows, too.
+Whatever looks ahead (centred windows, full-day normalisation, labels among the features, a join on dates)
+changes when the future is taken away. Whatever depends on the order of float additions shows, too.
 
 Here: the audit. Not here: when it runs (assets/checks.py).
 """

@@ -26,8 +26,8 @@ def purged_split(frame: pl.DataFrame, test_start_ns: int, embargo_ns: int = 0) -
         embargo_ns: Extra distance between the last training label and the test.
 
     Returns:
-        ``(train, test)``: train has ``label_available_at + embargo_ns <= test_start_ns`` (rows without a label are
-        left out), test has ``ts >= test_start_ns``. Order is kept.
+        ``(train, test)``: train has ``label_available_at + embargo_ns <= test_start_ns`` (rows without a
+        label are left out), test has ``ts >= test_start_ns``. Order is kept.
 
     Raises:
         SchemaError: A column is missing or the embargo is negative.
@@ -40,8 +40,8 @@ def purged_split(frame: pl.DataFrame, test_start_ns: int, embargo_ns: int = 0) -
 def intraday_split(frame: pl.DataFrame, split_ns: int, horizon_ns: int, embargo_ns: int = 0) -> Split:
     """Split inside a day at ``split_ns``; for rows that carry no ``label_available_at``, too.
 
-    A row is trained on only if ``ts + horizon_ns + embargo_ns <= split_ns`` and, where the column is there, its labels
-    were also known by then; it is tested on from ``split_ns`` on.
+    A row is trained on only if ``ts + horizon_ns + embargo_ns <= split_ns`` and, where the column is there,
+    its labels were also known by then; it is tested on from ``split_ns`` on.
 
     Args:
         frame: Rows with ``ts``.

@@ -24,13 +24,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 StudyOption = Annotated[
-    str | None, typer.Option("--study", "-s", help="Name of a shipped study or path of a study YAML [env: T2T_STUDY].")
+    str | None,
+    typer.Option("--study", "-s", help="Name of a shipped study or path of a study YAML [env: T2T_STUDY]."),
 ]
 _state = {"debug": False}
 
 
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
     """Options of all commands."""
     _state["debug"] = debug
 
@@ -76,6 +79,7 @@ def ingest(
 ) -> None:
     """Copy files into the landing zone and build their partitions up to the training set."""
     from feeds.landing import stage
+
     from pipelines.runner import GraphRunner
     from pipelines.show import console, print_outcomes, progress
 

@@ -1,7 +1,7 @@
 """Run a study's graph in this process: one run per partition, recorded in the study's Dagster instance.
 
-Range runs do not fit checked assets (a check in a range run is recorded without its partition, and one failing partition
-stops all), so every partition is a run of its own; the UI shows them all.
+Range runs do not fit checked assets (a check in a range run is recorded without its partition, and one failing
+partition stops all), so every partition is a run of its own; the UI shows them all.
 
 Here: order of the runs and their outcome. Not here: printing (cli.py), which assets a job holds (jobs.py).
 """
@@ -125,7 +125,11 @@ class GraphRunner:
         summary = RunSummary(self.study, self.root, quarantined=found.quarantined)
         self.instance.add_dynamic_partitions(str(self.parts.instruments.name), self._instruments(found))
         done = 0
-        for stage in (self.instrument_days, self.datasets, lambda f: self.nights(nights or self.study.nights)):
+        for stage in (
+            self.instrument_days,
+            self.datasets,
+            lambda f: self.nights(nights or self.study.nights),
+        ):
             steps = list(stage(found))
             ahead = self._steps_ahead(found, nights) if stage == self.instrument_days else 0
             total = max(done + len(steps) + ahead, 1)
@@ -220,6 +224,7 @@ def problems_of(result: dg.ExecuteInProcessResult) -> Iterator[str]:
 def stage_sources(study: Study, root: Path) -> list[Path]:
     """Copy a study's source files into its landing zone; what is there already is not copied again."""
     from feeds.landing import stage
+
     from pipelines.sources import source_files
 
     files = source_files(study)

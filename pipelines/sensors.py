@@ -29,15 +29,13 @@ def build_sensors(
     return [_landing_sensor(parts, jobs), _automation_sensor(), _failure_sensor()]
 
 
-def _landing_sensor(
-    parts: StudyPartitions, jobs: Mapping[str, dg.UnresolvedAssetJobDefinition]
-) -> dg.SensorDefinition:
+def _landing_sensor(parts: StudyPartitions, jobs: Mapping[str, dg.UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
     @dg.sensor(
         jobs=[jobs[INGEST], jobs[NEWS]],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Ingests new files of the landing zone. What is in the lake already is told by the files' hashes, not "
-        "by a cursor: a restart neither misses nor repeats a file.",
+        description="Ingests new files of the landing zone. What is in the lake already is told by the files' hashes, "
+        "not by a cursor: a restart neither misses nor repeats a file.",
     )
     def landing_sensor(context: dg.SensorEvaluationContext, store: StudyStore) -> dg.SensorResult | dg.SkipReason:
         found = triage(store.path, store.config)
@@ -93,7 +91,9 @@ def _made_from(lake: Lake, table: str, date: str) -> tuple[str, ...] | None:
 def quarantine_events(found: Triage) -> list[dg.AssetObservation]:
     """One observation of the landing zone per file moved to quarantine, so that the UI shows it."""
     return [
-        dg.AssetObservation("landing_zone", description=f"quarantined {name}", metadata={"file": name, "reason": reason})
+        dg.AssetObservation(
+            "landing_zone", description=f"quarantined {name}", metadata={"file": name, "reason": reason}
+        )
         for name, reason in found.quarantined
     ]
 
@@ -123,8 +123,8 @@ def _failure_sensor() -> dg.SensorDefinition:
     @dg.run_failure_sensor(
         name="failure_alerts",
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Appends every failed run to alerts.jsonl in the study's folder; $T2T_ALERT_COMMAND, where set, gets "
-        "the line on its standard input.",
+        description="Appends every failed run to alerts.jsonl in the study's folder; $T2T_ALERT_COMMAND, where set, "
+        "gets the line on its standard input.",
     )
     def failure_alerts(context: dg.RunFailureSensorContext, store: StudyStore) -> None:
         write_alert(store, context)
@@ -140,7 +140,9 @@ def write_alert(store: StudyStore, context: dg.RunFailureSensorContext) -> None:
 
     run = context.dagster_run
     steps = [
-        f"{event.step_key}: {event.message}" for event in context.get_step_failure_events() if event.step_key is not None
+        f"{event.step_key}: {event.message}"
+        for event in context.get_step_failure_events()
+        if event.step_key is not None
     ]
     record = {
         "at": dt.datetime.now(dt.UTC).isoformat(),

@@ -79,7 +79,9 @@ def print_headline(root: Path) -> None:
     for name in ("alpha_model", "volatility_model", "backtest", "nightly_report"):
         if dates := store.dates(name):
             manifest = store.current(name, dates[-1])
-            figures = ", ".join(f"{k} {v:.4g}" for k, v in sorted(manifest.metrics.items()) if isinstance(v, int | float))
+            figures = ", ".join(
+                f"{k} {v:.4g}" for k, v in sorted(manifest.metrics.items()) if isinstance(v, int | float)
+            )
             table.add_row(manifest.id, figures)
     if table.row_count:
         console.print(table)

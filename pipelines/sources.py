@@ -5,7 +5,6 @@ Here: resolving `Source.path`. Not here: copying into the landing zone (feeds/la
 
 from __future__ import annotations
 
-import glob
 import importlib.util
 from pathlib import Path
 
@@ -22,13 +21,16 @@ def resolve(source: Source) -> list[Path]:
     """
     scheme, _, rest = source.path.partition(":")
     pattern = str(_base(scheme, rest, source)) if rest else source.path
-    found = [Path(name) for name in sorted(glob.glob(pattern))]
+    path = Path(pattern)
+    found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
     if not found:
         raise StudyError(
             f"source '{source.path}'",
             received="no file there",
             expected=f"files of format {source.format}",
-            remedy="`shared:` sources are looked up below $T2T_SHARED (default ../shared/data)." if scheme == "shared" else "",
+            remedy="`shared:` sources are looked up below $T2T_SHARED (default ../shared/data)."
+            if scheme == "shared"
+            else "",
         )
     return found
 

@@ -40,7 +40,10 @@ def _dates_table(study: Study, lake: Lake, artefacts: ArtefactStore, dates: list
         universe = universe_of(lake, study, date)
         excluded = "; ".join(f"{name}: {reason}" for name, reason in universe.excluded.items())
         rows = str(lake.manifest("training_set", date).rows) if lake.exists("training_set", date) else "-"
-        models = [artefacts.current(n, date).id if artefacts.exists(n, date) else "-" for n in ("alpha_model", "nightly_report")]
+        models = [
+            artefacts.current(n, date).id if artefacts.exists(n, date) else "-"
+            for n in ("alpha_model", "nightly_report")
+        ]
         table.add_row(date, " ".join(universe.included), excluded, rows, *models)
     return table
 
@@ -57,4 +60,7 @@ def _print_alerts(root: Path) -> None:
     lines = path.read_text().splitlines() if path.is_file() else []
     for line in lines[-ALERTS_SHOWN:]:
         alert = json.loads(line)
-        console.print(f"[red]{alert['at']}[/red] {alert['job']} {alert['partition']}: {alert['message']}", highlight=False)
+        console.print(
+            f"[red]{alert['at']}[/red] {alert['job']} {alert['partition']}: {alert['message']}",
+            highlight=False,
+        )

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from feeds.adapters.base import FileInfo
-from feeds.lake import Lake
 from feeds.landing import LandingIndex, Unit, scan
 from feeds.quarantine import quarantine
+
+from feeds.lake import Lake
 from feeds.study import Study
 
 #: An instrument-day whose second file has not come within this time is tried, and fails visibly, without it.
@@ -61,7 +62,11 @@ def triage(root: Path, study: Study, settle_s: float = SETTLE_S) -> Triage:
     sorted_units: dict[str, list[Unit]] = {"ready": [], "current": [], "waiting": [], "outside": []}
     for unit in index.units:
         sorted_units[_verdict(unit, lake, study, settle_s, bool(quarantined))].append(unit)
-    return Triage(**{name: tuple(units) for name, units in sorted_units.items()}, daily=index.daily, quarantined=quarantined)
+    return Triage(
+        **{name: tuple(units) for name, units in sorted_units.items()},
+        daily=index.daily,
+        quarantined=quarantined,
+    )
 
 
 def _quarantine_bad(root: Path, index: LandingIndex) -> tuple[tuple[str, str], ...]:

@@ -1,7 +1,7 @@
 """Forecasts of mid-price returns: gradient boosting beside its controls, judged out of sample.
 
-Here: estimators, fitting, evaluation, forecasting. Not here: features and labels (models/features, models/labels.py),
-what a forecast earns (models/backtest.py).
+Here: estimators, fitting, evaluation, forecasting. Not here: features and labels (models/features,
+models/labels.py), what a forecast earns (models/backtest.py).
 """
 
 from models.alpha.config import AlphaConfig

@@ -74,7 +74,9 @@ class Linear:
         self.intercept = float(y.mean())
         z = self._standardise(x)
         n, k = z.shape
-        self.coefficients = np.linalg.solve(z.T @ z / n + self.penalty * np.eye(k), z.T @ (y - self.intercept) / n)
+        self.coefficients = np.linalg.solve(
+            z.T @ z / n + self.penalty * np.eye(k), z.T @ (y - self.intercept) / n
+        )
         return self
 
     def predict(self, x: Floats) -> Floats:
@@ -86,7 +88,8 @@ class Linear:
 
 
 class GradientBoosting:
-    """Histogram gradient boosting (Friedman 2001; Ke et al. 2017); no early stopping: it would need a random holdout.
+    """Histogram gradient boosting (Friedman 2001; Ke et al. 2017); no early stopping: it would need a random
+    holdout.
 
     Args:
         config: Rounds, shrinkage, leaves.
@@ -116,8 +119,8 @@ class GradientBoosting:
 class Shuffled:
     """The same boosting on permuted labels: what is found where there is nothing to find.
 
-    One permutation leaves a random function of features that do predict, so its single IC scatters around zero by more
-    than sampling noise; several permutations show that scatter.
+    One permutation leaves a random function of features that do predict, so its single IC scatters around
+    zero by more than sampling noise; several permutations show that scatter.
 
     Args:
         config: As for `GradientBoosting`, and the number of permutations.

@@ -57,8 +57,8 @@ class AlphaEvaluation:
     """Out-of-sample figures; nothing in it is annualised.
 
     Attributes:
-        table: One line a row: ``row, n, ic, ic_low, ic_high`` (95 % block bootstrap), ``rank_ic, icir`` (per block),
-            ``r2`` (against the training mean), ``hit_rate``; null where undefined.
+        table: One line a row: ``row, n, ic, ic_low, ic_high`` (95 % block bootstrap), ``rank_ic, icir`` (per
+            block), ``r2`` (against the training mean), ``hit_rate``; null where undefined.
         ic_series: ``ts`` (start of the block), ``n, ic, rank_ic`` of the lead row.
         calibration: Deciles of the lead row: ``decile, n, forecast_bps, realised_bps, realised_se``.
         quantile_returns: ``quantile`` (1 the lowest forecasts), ``n, realised_bps`` (mean), ``realised_low``,
@@ -86,18 +86,23 @@ def evaluate_alpha(
         model: Fitted on rows whose labels were known before ``test`` begins.
         test: Columns ``ts``, the features and the label; rows without a label are left out.
         block_ms: Block length of the IC series, ms.
-        bootstrap: Settings of the intervals; None for blocks of a third of ``block_ms``, at least three label horizons.
+        bootstrap: Settings of the intervals; None for blocks of a third of ``block_ms``, at least three label
+            horizons.
 
     Raises:
         SchemaError: A column is missing.
         InsufficientDataError: No row of ``test`` has a label.
     """
     if model.label not in test.columns:
-        raise SchemaError("test set", received=f"no column {model.label}", expected="the label the model learned")
+        raise SchemaError(
+            "test set", received=f"no column {model.label}", expected="the label the model learned"
+        )
     realised_all = test[model.label].cast(pl.Float64)
     test = test.filter(realised_all.is_not_null() & realised_all.is_finite()).sort("ts", maintain_order=True)
     if test.is_empty():
-        raise InsufficientDataError("test set", received="no labelled row", remedy="Move the study's split earlier.")
+        raise InsufficientDataError(
+            "test set", received="no labelled row", remedy="Move the study's split earlier."
+        )
     settings = bootstrap or Bootstrap(max(block_ms // 3, 3 * _horizon_ms(model.label), 1))
     judge = _Judge(model, test, block_ms, settings)
     table = pl.DataFrame([judge.line(row) for row in model.rows], schema=_TABLE)
@@ -166,7 +171,7 @@ class _Judge:
 
     def quantile_returns(self, forecast: Floats) -> pl.DataFrame:
         """Mean realised return by forecast quantile, with bootstrap intervals."""
-        schema = {name: pl.Float64 for name in ("realised_bps", "realised_low", "realised_high")}
+        schema = dict.fromkeys(("realised_bps", "realised_low", "realised_high"), pl.Float64)
         full = {"quantile": pl.Int64, "n": pl.Int64, **schema}
         if forecast.size < QUANTILES or np.ptp(forecast) == 0.0:
             return pl.DataFrame(schema=full)

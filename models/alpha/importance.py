@@ -35,8 +35,8 @@ def permutation_importance(
         seed: Seed of the permutations.
 
     Returns:
-        ``group``, ``features`` (number permuted), ``ic_loss`` (IC before minus mean IC after, null where the IC is
-        undefined), largest first.
+        ``group``, ``features`` (number permuted), ``ic_loss`` (IC before minus mean IC after, null where the
+        IC is undefined), largest first.
     """
     name = model.lead if row is None else row
     estimator, x = model.rows[name], model.matrix(test)
@@ -54,4 +54,6 @@ def permutation_importance(
         loss = None if before is None else before - float(np.mean(after))
         records.append({"group": group, "features": len(columns), "ic_loss": loss})
     schema = {"group": pl.String, "features": pl.Int64, "ic_loss": pl.Float64}
-    return pl.DataFrame(records, schema=schema).sort("ic_loss", "group", descending=[True, False], nulls_last=True)
+    return pl.DataFrame(records, schema=schema).sort(
+        "ic_loss", "group", descending=[True, False], nulls_last=True
+    )

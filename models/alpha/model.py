@@ -106,9 +106,13 @@ class AlphaModel:
         try:
             model = joblib.load(io.BytesIO(content))
         except Exception as error:  # unpickling damaged bytes can raise anything
-            raise LakeError("alpha model", received=repr(error), expected="bytes of AlphaModel.to_bytes") from error
+            raise LakeError(
+                "alpha model", received=repr(error), expected="bytes of AlphaModel.to_bytes"
+            ) from error
         if not isinstance(model, cls):
-            raise LakeError("alpha model", received=type(model).__name__, expected="bytes of AlphaModel.to_bytes")
+            raise LakeError(
+                "alpha model", received=type(model).__name__, expected="bytes of AlphaModel.to_bytes"
+            )
         return model
 
 
@@ -134,8 +138,8 @@ def fit_alpha(train: pl.DataFrame, features: Sequence[str], label: str, config: 
     """Fit every row of ``config`` on the labelled rows of ``train``.
 
     Args:
-        train: Columns ``ts`` (int64 ns), ``symbol``, the features and the label; row order does not matter to the
-            controls but is part of what makes two fits equal.
+        train: Columns ``ts`` (int64 ns), ``symbol``, the features and the label; row order does not matter to
+            the controls but is part of what makes two fits equal.
         features: Feature columns, at least one.
         label: Column to learn, a return in bps; rows in which it is null or not finite are left out.
         config: Which rows, and how.
@@ -146,7 +150,9 @@ def fit_alpha(train: pl.DataFrame, features: Sequence[str], label: str, config: 
     """
     if not features or label not in train.columns:
         raise SchemaError(
-            "training set", received=f"{len(features)} features, label {label}", expected="both in its columns"
+            "training set",
+            received=f"{len(features)} features, label {label}",
+            expected="both in its columns",
         )
     labelled = train.filter(pl.col(label).is_not_null() & pl.col(label).cast(pl.Float64).is_finite())
     if labelled.height < MIN_TRAIN_ROWS:
@@ -178,8 +184,8 @@ def forecast(model: AlphaModel, frame: pl.DataFrame, model_id: str) -> pl.DataFr
         model_id: Manifest id of the model, carried by every row.
 
     Returns:
-        ``ts``, ``available_at``, ``symbol``, ``forecast_bps``, ``linear_bps`` (null without a linear row), ``model_id``;
-        one row per row of ``frame``, in its order.
+        ``ts``, ``available_at``, ``symbol``, ``forecast_bps``, ``linear_bps`` (null without a linear row),
+        ``model_id``; one row per row of ``frame``, in its order.
 
     Raises:
         SchemaError: A feature is missing.

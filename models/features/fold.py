@@ -1,11 +1,13 @@
-"""The fold: events in, features at grid times out, with a state that can be saved, restored and resumed bit for bit.
+"""The fold: events in, features at grid times out, with a state that can be saved and resumed bit for bit.
 
-Time is cut into edges ``open + k * bucket``, the bucket being the largest that divides both the grid and one second.
-An edge at ``t`` is closed once every event with ``available_at <= t`` is in. What windows sum is integer (lots,
-counts), kept as cumulative counters of which a ring holds one snapshot an edge, so a window is an exact difference
-wherever counting began. The one float sum, realised variance, is summed afresh from a ring, oldest first.
+Time is cut into edges ``open + k * bucket``, the bucket being the largest that divides both the grid and one
+second. An edge at ``t`` is closed once every event with ``available_at <= t`` is in. What windows sum is
+integer (lots, counts), kept as cumulative counters of which a ring holds one snapshot an edge, so a window is
+an exact difference wherever counting began. The one float sum, realised variance, is summed afresh from a
+ring, oldest first.
 
-Here: the numba kernel, its state and grid. Not here: names (spec.py), the plain twin (fold_python.py), frames (table.py).
+Here: the numba kernel, its state and grid. Not here: names (spec.py), the plain twin (fold_python.py), frames
+(table.py).
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ MS_PER_S = 1_000
 #: No decision is made on a feed from which nothing came for longer than this.
 MAX_SILENCE_MS = 60_000
 
-# The numba cache of a function is only renewed when its own file changes, so every constant the kernel reads, and the
-# order of the columns it writes, stands in this file; a test ties the order to spec.FEATURES.
+# The numba cache of a function is only renewed when its own file changes, so every constant the kernel reads,
+# and the order of the columns it writes, stands in this file; a test ties the order to spec.FEATURES.
 _FLOW_WINDOW_S = 60
 _VARIANCE_SHORT_S = 60
 _VARIANCE_LONG_S = 300
@@ -56,7 +58,8 @@ class Events(NamedTuple):
 
     Attributes:
         available_at: ns UTC, never decreasing.
-        bid_px: Best bid in ticks after the event, 0 where empty; likewise the five that follow, sizes in lots.
+        bid_px: Best bid in ticks after the event, 0 where empty; likewise the five that follow, sizes in
+            lots.
         bid_sz: See above.
         ask_px: See above.
         ask_sz: See above.

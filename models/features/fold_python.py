@@ -1,4 +1,4 @@
-"""The features in plain Python, straight from their definitions: the reference the numba fold is tested against.
+"""The features in plain Python, straight from their definitions: the reference of the numba fold.
 
 Each decision is computed from the whole history up to it, with no state to carry and none to get wrong. Slow.
 
@@ -8,6 +8,7 @@ Here: the reference. Not here: what production runs (fold.py).
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from models.features.fold import NS_PER_MS, Events, Grid
@@ -66,7 +67,7 @@ def _features_at(
     average = tops / (2.0 * len(recent)) if recent else (last.bid_sz + last.ask_sz) / 2.0
     minute = [trade for trade in trades if _inside(trade[0], t, 60, grid)]
     volume, signed = sum(size for _, size, _ in minute), sum(size * sign for _, size, sign in minute)
-    changes = [new.at for old, new in zip(books, books[1:], strict=False) if old[1:5] != new[1:5]]
+    changes = [new.at for old, new in pairwise(books) if old[1:5] != new[1:5]]
     row: dict[str, Any] = {
         "ts": t,
         "spread_bps": (last.ask - last.bid) / mid * 1e4,
@@ -87,11 +88,7 @@ def _features_at(
         "mid_ticks": mid,
     }
     for window in (1, 10, 60):
-        flow = sum(
-            order_flow(old, new)
-            for old, new in zip(books, books[1:], strict=False)
-            if _inside(new.at, t, window, grid)
-        )
+        flow = sum(order_flow(old, new) for old, new in pairwise(books) if _inside(new.at, t, window, grid))
         in_window = sum(size * sign for at, size, sign in trades if _inside(at, t, window, grid))
         row[f"ofi_{window}s"] = flow / average
         row[f"signed_volume_{window}s"] = in_window / average
@@ -120,9 +117,7 @@ def _volatility(t: int, books: list[_Book], grid: Grid, window_s: int) -> float:
     for edge in range(grid.open_ns + _NS_PER_S, t + 1, _NS_PER_S):
         if books[0].at <= edge:
             mids.append(_twice_mid(edge, books))
-    squares = [math.log(new / old) * math.log(new / old) for old, new in zip(mids, mids[1:], strict=False)][
-        -window_s:
-    ]
+    squares = [math.log(new / old) * math.log(new / old) for old, new in pairwise(mids)][-window_s:]
     if not squares:
         return math.nan
     variance = 0.0

@@ -11,8 +11,8 @@ CKS = "Cont, Kukanov, Stoikov 2014, The price impact of order book events, J. Fi
 GATHERAL_OOMEN = (
     "Gatheral, Oomen 2010, Zero-intelligence realized variance estimation, Finance Stoch. 14 (weighted mid)"
 )
-CARTEA = "Cartea, Donnelly, Jaimungal 2018, Enhancing trading strategies with order book signals (volume imbalance)"
-ABDL = "Andersen, Bollerslev, Diebold, Labys 2003, Modeling and forecasting realized volatility, Econometrica 71(2)"
+CARTEA = "Cartea, Donnelly, Jaimungal 2018, Enhancing trading strategies with order book signals"
+ABDL = "Andersen, Bollerslev, Diebold, Labys 2003, Modeling and forecasting realized volatility"
 CONVENTION = "market convention"
 
 
@@ -40,8 +40,8 @@ def _per_window(name: str, unit: str, description: str, source: str) -> tuple[Fe
     )
 
 
-#: In the order in which the fold writes them. "Average depth" is the mean best size, (bid_sz + ask_sz) / 2, over the
-#: rows of the last 60 s, or the present one where there were none.
+#: In the order in which the fold writes them. "Average depth" is the mean best size, (bid_sz + ask_sz) / 2,
+#: over the rows of the last 60 s, or the present one where there were none.
 FEATURES: tuple[FeatureSpec, ...] = (
     FeatureSpec("spread_bps", "bps", "(ask - bid) / mid", CONVENTION),
     FeatureSpec(

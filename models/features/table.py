@@ -23,9 +23,10 @@ def microstructure_features(
 ) -> pl.DataFrame:
     """Features on the decision grid ``open + k * grid_ms``, k = 1, 2, ..., up to and including the close.
 
-    A row at ``ts`` uses only events with ``available_at <= ts``. There is none before the first two-sided book, nor
-    where nothing was heard for longer than ``max_silence_ms`` (a capture that ended, a dead feed). Windows reach back
-    to the open at most; a row whose book has an empty side leaves the last two-sided book standing.
+    A row at ``ts`` uses only events with ``available_at <= ts``. There is none before the first two-sided
+    book, nor where nothing was heard for longer than ``max_silence_ms`` (a capture that ended, a dead feed).
+    Windows reach back to the open at most; a row whose book has an empty side leaves the last two-sided book
+    standing.
 
     Args:
         clean: CLEAN_TICKS of one instrument-day, ``available_at`` never decreasing.
@@ -35,8 +36,8 @@ def microstructure_features(
         max_silence_ms: See above.
 
     Returns:
-        ``ts`` and ``available_at`` (int64 ns UTC, equal), ``symbol``, ``mid_ticks`` and one float64 column per
-        `spec.FEATURES`, ascending in ``ts``.
+        ``ts`` and ``available_at`` (int64 ns UTC, equal), ``symbol``, ``mid_ticks`` and one float64 column
+        per `spec.FEATURES`, ascending in ``ts``.
 
     Raises:
         SchemaError: ``available_at`` decreases.

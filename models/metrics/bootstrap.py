@@ -1,8 +1,8 @@
 """Intervals for statistics of dependent data: the circular block bootstrap over time cells.
 
-Rows of overlapping labels are dependent, and so are instruments at one time. Whole stretches of time are therefore
-drawn, with every row in them. A draw is a vector of cell weights, so that any statistic of sums costs one matrix
-product.
+Rows of overlapping labels are dependent, and so are instruments at one time. Whole stretches of time are
+therefore drawn, with every row in them. A draw is a vector of cell weights, so that any statistic of sums
+costs one matrix product.
 
 Here: draws and percentile intervals. Not here: which statistic is judged (models/alpha/evaluate.py).
 """
@@ -55,8 +55,8 @@ def circular_block_weights(cells: int, config: Bootstrap) -> Floats | None:
         config: The bootstrap.
 
     Returns:
-        Shape (draws, cells), float64, each row summing to ``cells``; None where there are fewer than `MIN_BLOCKS`
-        blocks.
+        Shape (draws, cells), float64, each row summing to ``cells``; None where there are fewer than
+        `MIN_BLOCKS` blocks.
     """
     if cells < MIN_BLOCKS * CELLS_PER_BLOCK:
         return None
@@ -81,7 +81,10 @@ def correlation_draws(cell: npt.NDArray[np.int64], left: Floats, right: Floats, 
     """
     x, y = left - left.mean(), right - right.mean()
     cells = weights.shape[1]
-    parts = [np.bincount(cell, weights=part, minlength=cells) for part in (np.ones_like(x), x, y, x * x, y * y, x * y)]
+    parts = [
+        np.bincount(cell, weights=part, minlength=cells)
+        for part in (np.ones_like(x), x, y, x * x, y * y, x * y)
+    ]
     n, sx, sy, sxx, syy, sxy = (weights @ np.stack(parts, axis=1)).T
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = (sxx - sx * sx / n) * (syy - sy * sy / n)

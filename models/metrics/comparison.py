@@ -21,7 +21,8 @@ class DieboldMariano:
     """Outcome of the test.
 
     Attributes:
-        statistic: Negative: the first forecast loses less. Student t with n - 1 degrees of freedom under equality.
+        statistic: Negative: the first forecast loses less. Student t with n - 1 degrees of freedom under
+            equality.
         p_value: Two-sided.
         n: Loss differences used.
     """
@@ -55,7 +56,8 @@ def automatic_lags(n: int) -> int:
 def diebold_mariano(
     loss: npt.ArrayLike, benchmark_loss: npt.ArrayLike, lags: int | None = None
 ) -> DieboldMariano | None:
-    """Test of equal expected loss (Diebold & Mariano 1995) with the small-sample factor of Harvey et al. 1997, one step.
+    """Test of equal expected loss (Diebold & Mariano 1995) with the small-sample factor of Harvey et al.
+    1997, one step.
 
     Args:
         loss: Losses of the forecast in time order, shape (n,).

@@ -1,8 +1,8 @@
 """How good a forecast is: correlation, explained variance, direction, calibration, volatility losses.
 
-Pairs in which either side is missing or infinite are left out everywhere. Nothing here is annualised: an information
-coefficient is a correlation, the ICIR is per block. A statistic that is undefined (too few pairs, a constant side) is
-None, never a number that looks like an answer.
+Pairs in which either side is missing or infinite are left out everywhere. Nothing here is annualised: an
+information coefficient is a correlation, the ICIR is per block. A statistic that is undefined (too few pairs,
+a constant side) is None, never a number that looks like an answer.
 
 Here: point statistics. Not here: their intervals (models/metrics/bootstrap.py), tests between two forecasts
 (models/metrics/comparison.py), returns of a strategy (models/metrics/performance.py).
@@ -80,7 +80,8 @@ def ic_series(
         realised: Column of what came.
 
     Returns:
-        ``ts`` (start of the block, ns), ``n`` (finite pairs), ``ic``, ``rank_ic`` (null where undefined), by time.
+        ``ts`` (start of the block, ns), ``n`` (finite pairs), ``ic``, ``rank_ic`` (null where undefined), by
+        time.
     """
     schema = {"ts": pl.Int64, "n": pl.Int64, "ic": pl.Float64, "rank_ic": pl.Float64}
     if frame.is_empty():
@@ -105,7 +106,8 @@ def ic_series(
 
 
 def icir(ics: npt.ArrayLike) -> float | None:
-    """Mean over standard deviation (n - 1) of the blocks' ICs (Grinold & Kahn 2000); per block, not annualised.
+    """Mean over standard deviation (n - 1) of the blocks' ICs (Grinold & Kahn 2000); per block, not
+    annualised.
 
     Returns:
         The ratio, or None for fewer than two finite blocks or blocks that do not vary.
@@ -126,7 +128,8 @@ def r2_oos(forecast: npt.ArrayLike, realised: npt.ArrayLike, naive: float) -> fl
         naive: The training mean of the label. The test mean would be hindsight.
 
     Returns:
-        At most 1; negative where the forecast is worse than the training mean; None without a benchmark error.
+        At most 1; negative where the forecast is worse than the training mean; None without a benchmark
+        error.
     """
     left, right = finite_pairs(forecast, realised)
     benchmark = float(np.sum((right - naive) ** 2))
@@ -153,8 +156,8 @@ def calibration_table(forecast: npt.ArrayLike, realised: npt.ArrayLike, buckets:
         buckets: Number of quantile buckets; ties share a bucket, so that fewer may come back.
 
     Returns:
-        ``decile`` (1 the lowest forecasts), ``n``, ``forecast_bps`` and ``realised_bps`` (means, in the unit of the
-        inputs), ``realised_se`` (standard error of independent pairs; null below two), ascending.
+        ``decile`` (1 the lowest forecasts), ``n``, ``forecast_bps`` and ``realised_bps`` (means, in the unit
+        of the inputs), ``realised_se`` (standard error of independent pairs; null below two), ascending.
     """
     left, right = finite_pairs(forecast, realised)
     schema = {

@@ -1,7 +1,7 @@
 """Statistics of a series of returns. Each takes and carries its annualisation; a factor is never guessed.
 
-Returns are simple returns of a fixed notional (they add up), as fractions or bps: the unit goes through. Undefined
-statistics (too few returns, no variation) have the value None.
+Returns are simple returns of a fixed notional (they add up), as fractions or bps: the unit goes through.
+Undefined statistics (too few returns, no variation) have the value None.
 
 Here: pure statistics. Not here: how returns come about (models/backtest.py).
 """
@@ -109,7 +109,8 @@ def probabilistic_sharpe(
 
 
 def expected_max_sharpe(n_trials: int, trial_variance: float) -> float:
-    """Sharpe ratio the best of ``n_trials`` trials without skill is expected to show (Bailey & Lopez de Prado 2014, eq. 1).
+    """Sharpe ratio the best of ``n_trials`` trials without skill is expected to show (Bailey & Lopez de Prado
+    2014, eq. 1).
 
     Args:
         n_trials: Independent trials; 1 gives 0.
@@ -130,7 +131,8 @@ def deflated_sharpe(
     kurtosis: float = 3.0,
     trial_variance: float | None = None,
 ) -> float | None:
-    """Probability that a Sharpe ratio is real given how many were tried (Bailey & Lopez de Prado 2014, eq. 2).
+    """Probability that a Sharpe ratio is real given how many were tried (Bailey & Lopez de Prado 2014, eq.
+    2).
 
     Args:
         sr: Estimated Sharpe ratio per period, NOT annualised.
@@ -138,8 +140,8 @@ def deflated_sharpe(
         observations: Number of returns behind ``sr``.
         skewness: Of the returns.
         kurtosis: Of the returns, 3 for a normal.
-        trial_variance: Variance of the per-period Sharpe ratios over the trials; None for 1 / (observations - 1), the
-            sampling variance of a ratio without skill.
+        trial_variance: Variance of the per-period Sharpe ratios over the trials; None for 1 / (observations -
+            1), the sampling variance of a ratio without skill.
     """
     if observations < 2:
         return None
@@ -152,6 +154,8 @@ def _finite(returns: npt.ArrayLike) -> Floats:
     return values[np.isfinite(values)]
 
 
-def _annualised(statistic: float | None, factor: float, periods_per_year: float, observations: int) -> Annualised:
+def _annualised(
+    statistic: float | None, factor: float, periods_per_year: float, observations: int
+) -> Annualised:
     value = None if statistic is None else statistic * factor
     return Annualised(value, statistic, periods_per_year, observations)

@@ -33,6 +33,23 @@ from models.plots.style import (
 CONTROLS = ("naive", "linear", "shuffled")
 
 
+#: Names of the metrics' tables -> the ones used here.
+_SYNONYMS = {
+    "forecast_mean": "forecast_bps",
+    "realised_mean": "realised_bps",
+    "realised_std_error": "realised_se",
+    "bucket": "quantile",
+}
+
+
+def in_bps(table: pl.DataFrame | None) -> pl.DataFrame | None:
+    """A calibration or quantile table of models/metrics, which knows no unit, under this module's names."""
+    if table is None:
+        return None
+    found = {old: new for old, new in _SYNONYMS.items() if old in table.columns and new not in table.columns}
+    return table.rename(found)
+
+
 def ic_by_row(table: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
     """Information coefficient of every model row with its interval.
 
@@ -78,7 +95,7 @@ def ic_series(series: pl.DataFrame, *, row: str = "", timezone: str = "UTC", dpi
     """Information coefficient by block of time, with its running mean.
 
     Args:
-        series: Columns ts (block's time, ns UTC), ic; row and symbol optional (symbols are averaged).
+        series: Columns ts (start of the block, ns UTC), ic; row and symbol optional (symbols are averaged).
         row: Which model row; empty: gradient_boosting where present, else the first row that is no control.
         timezone: Of the time axis.
         dpi: Dots per inch.
@@ -94,9 +111,19 @@ def ic_series(series: pl.DataFrame, *, row: str = "", timezone: str = "UTC", dpi
     frame = frame.group_by("ts").agg(pl.col("ic").mean()).sort("ts")
     times, values = clock(frame["ts"], timezone), frame["ic"].to_numpy()
     figure, (axis,) = canvas(title, subtitle=chosen.replace("_", " "))
-    axis.bar(times, values, width=_bar_width(times), color=np.where(values >= 0, BLUE, VERMILION), alpha=0.45)
+    width = _bar_width(times)
+    axis.bar(
+        times,
+        values,
+        width=width,
+        align="edge",
+        linewidth=0.8,
+        edgecolor="white",
+        color=np.where(values >= 0, BLUE, VERMILION),
+        alpha=0.45,
+    )
     running = np.cumsum(values) / np.arange(1, len(values) + 1)
-    axis.plot(times, running, color=SOFT_INK, linewidth=1.6, label="mean so far")
+    axis.plot(times + width // 2, running, color=SOFT_INK, linewidth=1.6, label="mean so far")
     zero_line(axis)
     positive = float(np.mean(values > 0))
     note(axis, f"{len(values)} blocks, mean {values.mean():+.4f}, {positive:.0%} positive".replace("-", "−"))
@@ -119,19 +146,19 @@ def _bar_width(times: np.ndarray) -> np.timedelta64:
     if len(times) < 2:
         return np.timedelta64(60, "s")
     step = int(np.min(np.diff(times)).astype("timedelta64[us]").astype(np.int64))
-    return np.timedelta64(int(step * 0.8), "us")
+    return np.timedelta64(step, "us")
 
 
 def calibration(table: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
     """Mean realised return against mean forecast, by forecast quantile; the diagonal is perfect calibration.
 
     Args:
-        table: Columns forecast_bps, realised_bps (means of the quantile); realised_low, realised_high or
-            realised_se (bps) optional.
+        table: `models.metrics.forecast.calibration_table` of bps, or columns forecast_bps, realised_bps
+            (means of the quantile); realised_low, realised_high or realised_se (bps) optional.
         dpi: Dots per inch.
     """
     title = "Calibration of the forecast"
-    frame = usable(table, "calibration", ("forecast_bps", "realised_bps")).sort("forecast_bps")
+    frame = usable(in_bps(table), "calibration", ("forecast_bps", "realised_bps")).sort("forecast_bps")
     if frame.is_empty():
         return no_data(title, "no forecasts to calibrate", dpi)
     figure, (axis,) = canvas(title)
@@ -161,7 +188,7 @@ def _whiskers(axis: Axes, frame: pl.DataFrame, x: np.ndarray, y: np.ndarray) -> 
         low, high = y - error, y + error
     else:
         return
-    axis.vlines(x, low, high, color=BLUE, linewidth=1.4, alpha=0.55, label="95 % interval")
+    axis.vlines(x, low, high, color=SOFT_INK, linewidth=1.3, label="95 % interval")
 
 
 def quantile_returns(table: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
@@ -173,7 +200,7 @@ def quantile_returns(table: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
         dpi: Dots per inch.
     """
     title = "Realised return by forecast quantile"
-    frame = usable(table, "quantile_returns", ("quantile", "realised_bps")).sort("quantile")
+    frame = usable(in_bps(table), "quantile_returns", ("quantile", "realised_bps")).sort("quantile")
     if frame.is_empty():
         return no_data(title, "no forecasts to sort", dpi)
     figure, (axis,) = canvas(title)

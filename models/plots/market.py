@@ -14,6 +14,7 @@ from models.plots.style import (
     GREY,
     HEIGHT_IN,
     INK,
+    PALE,
     REPORT_DPI,
     SERIES,
     SOFT_INK,
@@ -82,12 +83,13 @@ def bar_chart(
     middle = pl.Series("ts", (frame["ts_open"].to_numpy() + frame["ts"].to_numpy()) // 2)
     times = clock(middle, timezone)
     _candles(price, times, frame, tick_size or 1.0, seconds)
-    width = np.timedelta64(int(seconds * 0.7e6), "us")
+    width = np.timedelta64(int(seconds * 1e6), "us")
     volume.bar(
         times, frame["volume_lots"].to_numpy() * (lot_size or 1.0), width=width, color=GREY, linewidth=0
     )
     label_axes(price, y=_price_label(tick_size, currency))
     label_axes(volume, y="volume" if lot_size else "volume (lots)")
+    volume.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     volume.yaxis.get_major_locator().set_params(nbins=3)  # type: ignore[call-arg]
     time_axis(volume, timezone)
     return to_png(figure, dpi)
@@ -145,24 +147,30 @@ def price_and_spread(
     price.plot(
         *with_gaps(times, frame["mid_ticks"].to_numpy() * (tick_size or 1.0)), color=BLUE, linewidth=1.1
     )
-    median = float(frame["spread_bps"].median())  # type: ignore[arg-type]
-    spread.plot(*with_gaps(times, frame["spread_bps"].to_numpy()), color=SOFT_INK, linewidth=0.7)
-    spread.axhline(median, color=VERMILION, linewidth=1, linestyle="--", label=f"median {median:.2f} bps")
-    # a rare very wide quote must not flatten the rest of the session
-    ceiling = float(frame["spread_bps"].quantile(0.998) or 0.0) * 1.25
-    widest = float(frame["spread_bps"].max())  # type: ignore[arg-type]
-    if 0 < ceiling < widest:
-        spread.set_ylim(0, ceiling)
-        note(spread, f"axis cut; widest {widest:,.1f} bps", x=0.01, align="left")
-    else:
-        spread.set_ylim(bottom=0)
-    legend(spread, loc="upper right")
+    _spread(spread, times, frame["spread_bps"])
     price.ticklabel_format(axis="y", useOffset=False, style="plain")
     label_axes(price, y=f"mid {_price_label(tick_size, currency)}")
     label_axes(spread, y="spread (bps)")
     price.margins(x=0.01)
     time_axis(spread, timezone)
     return to_png(figure, dpi)
+
+
+def _spread(axis: Axes, times: np.ndarray, spread: pl.Series) -> None:
+    rolling = spread.rolling_median(max(5, len(spread) // 80), min_samples=1, center=True)
+    axis.plot(*with_gaps(times, spread.to_numpy()), color=PALE, linewidth=0.6)
+    axis.plot(*with_gaps(times, rolling.to_numpy()), color=SOFT_INK, linewidth=1.2, label="rolling median")
+    # a rare very wide quote must not flatten the rest of the session
+    ceiling = float(spread.quantile(0.998) or 0.0) * 1.3
+    widest = float(spread.max())  # type: ignore[arg-type]
+    text = f"median {float(spread.median()):.2f} bps"  # type: ignore[arg-type]
+    if 0 < ceiling < widest:
+        text += f", widest {widest:,.1f} bps (axis cut)"
+        axis.set_ylim(0, ceiling)
+    else:
+        axis.set_ylim(0, widest * 1.3 or 1.0)
+    axis.plot([], [], linestyle="none", label=text)
+    legend(axis, columns=2, loc="upper right")
 
 
 def feature_distribution(
@@ -193,13 +201,11 @@ def feature_distribution(
     for colour, symbol in zip(SERIES, symbols, strict=False):
         part = of_symbol(rows, symbol)[column].to_numpy()
         weights = np.full(len(part), 100.0 / len(part))
-        text = (
-            f"{symbol + ': ' if symbol else ''}median {np.median(part):.2f}, 95th pct. {np.quantile(part, "
-            "0.95):.2f}"
-        )
+        median, tail = float(np.median(part)), float(np.quantile(part, 0.95))
+        text = f"{symbol + ': ' if symbol else ''}median {median:.2f}, 95th percentile {tail:.2f}"
         axis.hist(part, edges, weights=weights, histtype="stepfilled", color=colour, alpha=0.16, linewidth=0)
         axis.hist(part, edges, weights=weights, histtype="step", color=colour, linewidth=1.3, label=text)
-        axis.axvline(float(np.median(part)), color=colour, linewidth=1, linestyle=":")
+        axis.axvline(median, color=colour, linewidth=1, linestyle=":")
     outside = float(np.mean((values < low) | (values > high)))
     label_axes(
         axis, f"{column.removesuffix('_' + unit).replace('_', ' ')} ({unit})", "share of decision times (%)"

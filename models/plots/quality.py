@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from feeds.errors import SchemaError
@@ -116,13 +117,13 @@ def data_quality_calendar(quality: pl.DataFrame, *, dpi: int = REPORT_DPI) -> by
         )
         if hidden
     ]
-    height = min(HEIGHT_IN * 1.9, max(1.9, 1.25 + 0.3 * len(symbols)))
+    height = min(HEIGHT_IN * 1.9, max(1.9, 1.35 + 0.3 * len(symbols)))
     figure, (axis,) = canvas(title, height_in=height, subtitle="; ".join(left_out))
-    _cells(axis, worst, shown_dates, symbols)
+    _cells(figure, axis, worst, shown_dates, symbols)
     return to_png(figure, dpi)
 
 
-def _cells(axis: Axes, worst: pl.DataFrame, dates: list[str], symbols: list[str]) -> None:
+def _cells(figure: Figure, axis: Axes, worst: pl.DataFrame, dates: list[str], symbols: list[str]) -> None:
     found = {(row["date"], row["symbol"]): row["status"] for row in worst.to_dicts()}
     statuses = {
         (x, y): found.get((d, s), "missing") for x, d in enumerate(dates) for y, s in enumerate(symbols)
@@ -134,10 +135,13 @@ def _cells(axis: Axes, worst: pl.DataFrame, dates: list[str], symbols: list[str]
         if len(dates) <= 32:
             axis.text(x, y, _SIGN[status], ha="center", va="center", fontsize=TEXT_PT, color=INK)
     # few dates: keep the cells from stretching into banners
-    axis.set_xlim(-0.5, max(len(dates), 10) - 0.5)
+    axis.set_xlim(-0.5, max(len(dates), 6) - 0.5)
     axis.set_ylim(len(symbols) - 0.5, -0.5)
     step = max(1, -(-len(dates) // 9))
-    axis.set_xticks(range(0, len(dates), step), dates[::step], fontsize=SMALL_PT)
+    axis.set_xticks(range(0, len(dates), step), [date[5:] for date in dates[::step]], fontsize=SMALL_PT)
+    years = sorted({dates[0][:4], dates[-1][:4]})
+    label_axes(axis, f"date (month-day, {' to '.join(years)})")
+    axis.xaxis.label.set(ha="left", x=0.0)
     axis.set_yticks(
         range(len(symbols)), ["all" if name == "*" else name for name in symbols], fontsize=SMALL_PT
     )
@@ -147,15 +151,14 @@ def _cells(axis: Axes, worst: pl.DataFrame, dates: list[str], symbols: list[str]
         spine.set_visible(False)
     present = [status for status in reversed(STATUSES) if status in set(statuses.values())]
     handles = [Patch(facecolor=_COLOUR[name], label=f"{_SIGN[name]}  {_MEANING[name]}") for name in present]
-    axis.legend(
+    figure.legend(
         handles=handles,
         fontsize=SMALL_PT,
         labelcolor=INK,
         frameon=False,
         ncols=len(handles),
-        loc="upper left",
-        bbox_to_anchor=(-0.01, -0.14 - 0.5 / max(1, len(symbols))),
-        borderaxespad=0,
+        loc="outside lower left",
+        borderaxespad=0.2,
     )
 
 

@@ -24,8 +24,8 @@ from feeds.errors import SchemaError
 REPORT_DPI = 144
 UI_DPI = 80
 
-WIDTH_IN = 6.4
-HEIGHT_IN = 3.5
+WIDTH_IN = 6.0
+HEIGHT_IN = 3.35
 
 #: Okabe & Ito (2008), told apart with every common colour blindness.
 BLUE = "#0072b2"

@@ -21,7 +21,7 @@ from models.report.sections.market import market_section
 from models.report.sections.quality import quality_section, unbalanced_symbols
 from models.report.sections.sentiment import sentiment_section
 from models.report.sections.volatility import volatility_section
-from models.report.summary import summary_frame
+from models.report.summary import activity_frame
 
 
 def build_report(inputs: ReportInputs) -> ReportContent:
@@ -136,9 +136,8 @@ def _net(inputs: ReportInputs) -> Highlight | None:
         return None
     last = inputs.backtest.curve.sort("ts").tail(1).to_dicts()[0]
     bps = Column("", "number", 1)
-    trades = summary_frame(inputs.backtest.summary).filter(pl.col("metric") == "trades")
-    counts = [value for name in trades.columns[1:] for value in trades[name].to_list() if value is not None]
-    suffix = f", {counts[0]:,.0f} trades" if counts else ""
+    trades = dict(activity_frame(inputs.backtest.summary).iter_rows()).get("trades")
+    suffix = f", {trades:,.0f} trades" if trades is not None else ""
     return Highlight(
         "Net return (bps)", cell(last["net_bps"], bps), f"gross {cell(last['gross_bps'], bps)}{suffix}"
     )

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from models.plots.sentiment import SIMULATED
 from models.report.columns import cell, describe
 from models.report.content import Figure, ReportContent, Section, Table
 
@@ -136,6 +137,8 @@ def _css(value: Any, kind: str) -> str:
         return "l id"
     if kind == "time":
         return "l time"
+    if value == SIMULATED:
+        return "l sim"
     # a column of mixed figures arrives as text; numbers stay on the right
     return "l" if kind == "text" or isinstance(value, str) else "n"
 

@@ -38,27 +38,41 @@ _COSTS = {
 
 
 def summary_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
-    """Figures of ``summary`` as rows.
+    """Figures of ``summary`` that cost changes.
 
     Args:
         summary: See `models.report.inputs.BacktestInputs`.
 
     Returns:
-        Columns metric, gross, net, and both (figures that cost does not change); columns without a value are
-        left out. Texts are not in it: see `summary_remarks`.
+        Columns metric, gross, net (Float64; null where a side has no value), in the order of ``summary``.
     """
     rows: dict[str, dict[str, float | None]] = {}
     for name, value in _flat(summary):
-        if isinstance(value, str | list | tuple) or (value is None and name not in _METRICS):
-            continue
         side, metric = _side(name)
-        number = None if value is None or not math.isfinite(float(value)) else float(value)
-        rows.setdefault(_words(metric), {})[side] = number
-    columns = [side for side in (*_SIDES, "both") if any(side in row for row in rows.values())]
-    data: dict[str, list[Any]] = {"metric": list(rows)}
-    data |= {side: [row.get(side) for row in rows.values()] for side in columns}
-    schema = {"metric": pl.String, **dict.fromkeys(columns, pl.Float64)}
-    return pl.DataFrame(data, schema=schema)
+        if side and _is_figure(value):
+            rows.setdefault(_words(metric), {})[side] = _finite(value)
+    columns = {side: [row.get(side) for row in rows.values()] for side in _SIDES}
+    schema = {"metric": pl.String, **dict.fromkeys(_SIDES, pl.Float64)}
+    return pl.DataFrame({"metric": list(rows), **columns}, schema=schema)
+
+
+def activity_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
+    """Figures of ``summary`` that are neither gross nor net: columns metric, value."""
+    rows = {
+        _words(name): _finite(value)
+        for name, value in _flat(summary)
+        if not _side(name)[0] and _is_figure(value)
+    }
+    schema = {"metric": pl.String, "value": pl.Float64}
+    return pl.DataFrame({"metric": list(rows), "value": list(rows.values())}, schema=schema)
+
+
+def _is_figure(value: Any) -> bool:
+    return value is None or isinstance(value, int | float)
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def summary_remarks(summary: Mapping[str, Any]) -> list[str]:
@@ -96,7 +110,7 @@ def _side(name: str) -> tuple[str, str]:
             return side, "total_bps" if metric == "bps" else metric
         if f"_{side}" in name:
             return side, name.replace(f"_{side}", "")
-    return "both", name
+    return "", name
 
 
 def _words(metric: str) -> str:

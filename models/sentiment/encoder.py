@@ -33,7 +33,7 @@ LAYERS = (0, 2, 4, 6)
 WIDTH = HIDDEN * len(LAYERS)
 
 Vectors = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
+OnText = Callable[[int, int], None]
 
 
 class SentenceEncoder:
@@ -47,7 +47,7 @@ class SentenceEncoder:
         self._tokenizer, self._model = _load()
         self.weights_sha256: str = _weights_sha256()
 
-    def embed(self, texts: Sequence[str], on_progress: Progress | None = None) -> Vectors:
+    def embed(self, texts: Sequence[str], on_progress: OnText | None = None) -> Vectors:
         """Embed texts after `models.sentiment.text.clean_text`.
 
         Args:

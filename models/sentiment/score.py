@@ -12,7 +12,7 @@ import polars as pl
 
 from feeds.errors import LakeError
 from feeds.schema import conform, empty
-from models.sentiment.encoder import Progress, SentenceEncoder, default_encoder
+from models.sentiment.encoder import OnText, SentenceEncoder, default_encoder
 from models.sentiment.head import CLASSES, SentimentHead, default_head
 
 SCORE_COLUMNS = (*(f"p_{name}" for name in CLASSES), "score")
@@ -23,7 +23,7 @@ def score_texts(
     *,
     encoder: SentenceEncoder | None = None,
     head: SentimentHead | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnText | None = None,
 ) -> pl.DataFrame:
     """Score texts; equal texts are computed once and get equal bits whatever stands beside them.
 

@@ -32,16 +32,26 @@ def test_the_same_content_gives_the_same_bytes_and_id(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"parents": ["q"]}, {"params": {"k": 2}}, {"frame": FRAME.with_columns(a=pl.lit(9))}, {"symbol": "C.D"}]
+    "change",
+    [{"parents": ["q"]}, {"params": {"k": 2}}, {"frame": FRAME.with_columns(a=pl.lit(9))}, {"symbol": "C.D"}],
 )
 def test_other_content_parents_parameters_or_key_give_another_id(tmp_path, change):
     lake = Lake(tmp_path)
-    base = {"table": "t", "frame": FRAME, "date": "2020-01-02", "symbol": "A.B", "parents": ["p"], "params": {"k": 1}}
+    base = {
+        "table": "t",
+        "frame": FRAME,
+        "date": "2020-01-02",
+        "symbol": "A.B",
+        "parents": ["p"],
+        "params": {"k": 1},
+    }
     assert lake.write(**base).id != lake.write(**{**base, **change}).id
 
 
 def test_a_missing_partition_says_which_and_what_to_do(tmp_path):
-    with pytest.raises(LakeError, match=r"table bars; received no partition date=2020-01-02 symbol=A.B. Materialise bars"):
+    with pytest.raises(
+        LakeError, match=r"table bars; received no partition date=2020-01-02 symbol=A.B. Materialise bars"
+    ):
         Lake(tmp_path).read("bars", "2020-01-02", "A.B")
 
 
@@ -79,11 +89,19 @@ def test_ancestors_walk_down_to_the_raw_file_and_mark_repeats(tmp_path):
     store = ManifestStore(tmp_path)
     raw = Manifest("raw_file", "x.csv", {}, "landing/x.csv", "00")
     store.put(raw)
-    left, right = (Manifest("table", name, {"date": "d"}, "p", "11", parents=(raw.id,)) for name in ("l", "r"))
+    left, right = (
+        Manifest("table", name, {"date": "d"}, "p", "11", parents=(raw.id,)) for name in ("l", "r")
+    )
     top = Manifest("model", "m", {"date": "d"}, "p", "22", parents=(store.put(left), store.put(right)))
     store.put(top)
     walked = [(depth, manifest.name, seen) for depth, manifest, seen in store.ancestors(top.id)]
-    assert walked == [(0, "m", False), (1, "l", False), (2, "x.csv", False), (1, "r", False), (2, "x.csv", True)]
+    assert walked == [
+        (0, "m", False),
+        (1, "l", False),
+        (2, "x.csv", False),
+        (1, "r", False),
+        (2, "x.csv", True),
+    ]
 
 
 def test_a_prefix_finds_a_manifest_and_an_ambiguous_one_does_not(tmp_path):

@@ -31,12 +31,28 @@ def test_the_three_named_studies_are_shipped():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("grid_ms: 5000", "grid: 5000", r"Key 'grid': found an unknown key; allowed are \[.*'grid_ms'.*Did you mean 'grid_ms'"),
+        (
+            "grid_ms: 5000",
+            "grid: 5000",
+            r"Key 'grid': found an unknown key; allowed are \[.*'grid_ms'.*Did you mean 'grid_ms'",
+        ),
         ("grid_ms: 5000", "", r"Key 'grid_ms': not found; it is required"),
         ("calendar: XNYS", "calendar: XLON", r"Key 'calendar': found 'XLON'; allowed: .*'XNYS' or '24/7'"),
-        ("fee_bps: 0.3", "fee_bps: -1", r"Key 'costs.fee_bps': found -1; allowed: .*greater than or equal to 0"),
-        ("train_until", "train_til", r"Key 'split.train_til': found an unknown key; allowed are .*train_until"),
-        ("format: us_equity_tick", "format: itch", r"Key 'sources.0.format': found 'itch'; allowed: .*lobster"),
+        (
+            "fee_bps: 0.3",
+            "fee_bps: -1",
+            r"Key 'costs.fee_bps': found -1; allowed: .*greater than or equal to 0",
+        ),
+        (
+            "train_until",
+            "train_til",
+            r"Key 'split.train_til': found an unknown key; allowed are .*train_until",
+        ),
+        (
+            "format: us_equity_tick",
+            "format: itch",
+            r"Key 'sources.0.format': found 'itch'; allowed: .*lobster",
+        ),
         ("end: 2013-10-09", "end: 2013-10-01", r"end 2013-10-01 lies before start 2013-10-07"),
         ("horizon_ms: 60000", "horizon_ms: 7000", r"horizon_ms 7000 is no multiple of grid_ms 5000"),
         ("id: IBM.US", "id: ibm", r"Key 'instruments.0.id': found 'ibm'"),

@@ -5,6 +5,7 @@ import json
 
 import dagster as dg
 import pytest
+from tests.support.market_files import write_us_equity_day
 
 from assets.partitions import instrument_day_key
 from assets.store import StudyStore
@@ -12,7 +13,6 @@ from feeds.lake import Lake
 from pipelines.definitions import build_defs
 from pipelines.jobs import INGEST, INSTRUMENT_DAY, NEWS, NIGHTLY
 from pipelines.schedules import decide
-from tests.support.market_files import write_us_equity_day
 from tests.support.studies import DATES
 
 pytestmark = pytest.mark.xdist_group("automation")
@@ -200,7 +200,11 @@ def test_automation_carries_a_new_instrument_day_through_to_the_training_set(flo
     automation.requested()
     ingest(flow, (DATES[0], "AAA.US"), (DATES[0], "BBB.US"))
     seen = automation.settle()
-    day = {(name, f"{DATES[0]}|{s}.US") for name in ("clean_ticks", "bars", "microstructure_features") for s in ("AAA", "BBB")}
+    day = {
+        (name, f"{DATES[0]}|{s}.US")
+        for name in ("clean_ticks", "bars", "microstructure_features")
+        for s in ("AAA", "BBB")
+    }
     assert day <= seen
     assert {("feature_table", DATES[0]), ("training_set", DATES[0])} <= seen
     assert {partition.split("|")[0] for _, partition in seen} == {DATES[0]}

@@ -16,7 +16,11 @@ def test_every_partition_is_built_and_the_last_nights_are_trained(finished):
     states = {(o.step.job, o.step.partition): o.state for o in finished.summary.outcomes}
     assert set(states.values()) == {"done"}, [o.problems for o in finished.summary.failed]
     jobs = [job for job, _ in states]
-    assert (jobs.count("build_instrument_day"), jobs.count("build_dataset"), jobs.count("nightly_retraining")) == (6, 3, 2)
+    assert (
+        jobs.count("build_instrument_day"),
+        jobs.count("build_dataset"),
+        jobs.count("nightly_retraining"),
+    ) == (6, 3, 2)
 
 
 def test_rows_in_are_clean_plus_rejected(finished):
@@ -37,23 +41,26 @@ def test_the_report_holds_the_same_numbers_as_its_json(finished):
 
 
 def test_the_manifest_chain_of_a_report_ends_at_the_raw_files(finished):
-    from pipelines.explain import explain_json
-
     from feeds.artefacts import ArtefactStore
+    from pipelines.explain import explain_json
 
     report = ArtefactStore(finished.root).current("nightly_report", DATES[-1])
     chain = explain_json(finished.root, report.id)["artefacts"]
     raw = [item for item in chain if item["kind"] == "raw_file"]
     assert {item["raw_state"] for item in raw} == {"unchanged"}
     assert len([item for item in raw if item["path"].endswith(".zip")]) == 12
-    assert {"alpha_model", "training_set", "feature_table", "clean_ticks"} <= {item["id"].rsplit("-", 1)[0] for item in chain}
+    assert {"alpha_model", "training_set", "feature_table", "clean_ticks"} <= {
+        item["id"].rsplit("-", 1)[0] for item in chain
+    }
 
 
 def test_the_warehouse_answers_sql_over_the_feature_table(finished):
     import duckdb
 
     with duckdb.connect(str(finished.root / "warehouse.duckdb"), read_only=True) as connection:
-        rows = connection.sql("SELECT symbol, count(*) FROM features.feature_table GROUP BY symbol ORDER BY symbol").fetchall()
+        rows = connection.sql(
+            "SELECT symbol, count(*) FROM features.feature_table GROUP BY symbol ORDER BY symbol"
+        ).fetchall()
     assert [symbol for symbol, _ in rows] == ["AAA.US", "BBB.US"]
     assert all(count > 1000 for _, count in rows)
 

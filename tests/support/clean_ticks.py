@@ -1,6 +1,7 @@
 """Synthetic CLEAN_TICKS: a random walk of best quotes with trades, in order and two-sided.
 
-Here: frames for the tests of features, bars and what lies behind them. Not here: market files (market_files.py).
+Here: frames for the tests of features, bars and what lies behind them. Not here: market files
+(market_files.py).
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ def study_tree(folder: Path, tickers: tuple[str, ...] = ("AAA", "BBB"), **change
         "dates": {"start": "2013-10-07", "end": "2013-10-31"},
         "calendar": "XNYS",
         "instruments": [
-            {"id": f"{ticker}.US", "tick_size": 0.0001, "lot_size": 1, "quote_increment_ticks": 100} for ticker in tickers
+            {"id": f"{ticker}.US", "tick_size": 0.0001, "lot_size": 1, "quote_increment_ticks": 100}
+            for ticker in tickers
         ],
         "grid_ms": 30_000,
         "label": {"horizon_ms": 60_000, "more_horizons_ms": [30_000]},

@@ -6,7 +6,7 @@ Here: choosing tables, plots and their words. Not here: the statistics (models/m
 from __future__ import annotations
 
 from models import plots
-from models.plots.alpha import CONTROLS, judged_row
+from models.plots.alpha import CONTROLS, in_bps, judged_row
 from models.report.content import Figure, Section, Table
 from models.report.inputs import AlphaInputs, ReportInputs
 from models.report.sections.absence import absent
@@ -29,8 +29,7 @@ def alpha_section(inputs: ReportInputs) -> Section:
 def _add_comparison(section: Section, alpha: AlphaInputs) -> None:
     note = (
         "Judged out of sample only. A shuffled row whose interval excludes 0 points to a leak; a model that "
-        "does not "
-        "beat the linear row has not earned its complexity. ICIR is per block, not annualised."
+        "does not beat the linear row has not earned its complexity. ICIR is per block, not annualised."
     )
     section.tables.append(Table("Models and controls", note, alpha.table, frozenset(CONTROLS)))
     if alpha.horizons is not None and not alpha.horizons.is_empty():
@@ -40,13 +39,18 @@ def _add_comparison(section: Section, alpha: AlphaInputs) -> None:
 
 
 def _add_quantiles(section: Section, alpha: AlphaInputs) -> None:
-    note = "Means over the decision times of the test window, before any cost."
-    for title, frame in (
-        ("Calibration of the forecast", alpha.calibration),
-        ("Realised return by forecast quantile", alpha.quantile_returns),
+    means = "Means over the decision times of the test window, before any cost."
+    errors = "Standard errors take labels as independent; they overlap, so the true errors are larger."
+    for title, note, frame in (
+        ("Calibration of the forecast", f"{means} {errors}", alpha.calibration),
+        (
+            "Realised return by forecast quantile",
+            f"{means} Block-bootstrap intervals.",
+            alpha.quantile_returns,
+        ),
     ):
         if frame is not None and not frame.is_empty():
-            section.tables.append(Table(title, note, frame))
+            section.tables.append(Table(title, note, in_bps(frame)))
 
 
 def _add_alpha_plots(section: Section, inputs: ReportInputs, alpha: AlphaInputs) -> None:

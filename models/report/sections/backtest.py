@@ -9,7 +9,7 @@ from models import plots
 from models.report.content import Figure, Section, Table
 from models.report.inputs import BacktestInputs, ReportInputs
 from models.report.sections.absence import absent
-from models.report.summary import costs_frame, summary_frame, summary_remarks
+from models.report.summary import activity_frame, costs_frame, summary_frame, summary_remarks
 
 #: From this many days on, performance figures may be annualised.
 DAYS_TO_ANNUALISE = 5
@@ -60,6 +60,10 @@ def _add_summary(section: Section, inputs: ReportInputs, backtest: BacktestInput
     frame = summary_frame(backtest.summary)
     if not frame.is_empty():
         section.tables.append(Table("Performance", note, frame))
+    activity = activity_frame(backtest.summary)
+    if not activity.is_empty():
+        note = "Figures that cost does not change."
+        section.tables.append(Table("Activity", note, activity))
     if backtest.by_symbol is not None and not backtest.by_symbol.is_empty():
         note = "Each instrument on its own capital; the portfolio weighs them equally."
         section.tables.append(Table("By instrument", note, backtest.by_symbol))

@@ -21,12 +21,17 @@ def market_section(inputs: ReportInputs) -> Section:
         return Section(
             "Market of the night", absent(inputs, "market", "no bars and no features of this night.")
         )
-    section = Section("Market of the night")
-    section.tables.append(_session_table(inputs))
-    if inputs.bars is not None and not inputs.bars.is_empty():
-        _add_candles(section, inputs, inputs.bars)
-    if inputs.features is not None and not inputs.features.is_empty():
-        _add_spreads(section, inputs, inputs.features)
+    section = Section("Market of the night", tables=[_session_table(inputs)])
+    bars = None if inputs.bars is None or inputs.bars.is_empty() else with_symbol(inputs.bars)
+    features = None if inputs.features is None or inputs.features.is_empty() else inputs.features
+    symbols = sorted({name for frame in (bars, features) if frame is not None for name in frame["symbol"]})
+    for symbol in symbols[:_MOST_CHARTS]:
+        if bars is not None:
+            section.figures.append(_candles(inputs, bars.filter(pl.col("symbol") == symbol), symbol))
+        if features is not None and symbol in features["symbol"]:
+            section.figures.append(_price_and_spread(inputs, features, symbol))
+    if features is not None:
+        section.figures.append(_spread_distribution(features))
     return section
 
 
@@ -54,7 +59,7 @@ def _session_table(inputs: ReportInputs) -> Table:
         "Realised "
         "volatility: square root of the session's sum of squared mid returns inside the bars, not annualised."
     )
-    return Table("The session", note, frame, labels={"decision_times": "decision times"})
+    return Table("The session", note, frame)
 
 
 def _traded(bars: pl.DataFrame) -> pl.DataFrame:
@@ -91,45 +96,37 @@ def _in_currency(frame: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
     return done.select(*place, *(name for name in frame.columns if name not in place))
 
 
-def _add_candles(section: Section, inputs: ReportInputs, bars: pl.DataFrame) -> None:
-    frame = with_symbol(bars)
-    for symbol in sorted(frame["symbol"].unique().to_list())[:_MOST_CHARTS]:
-        spec = inputs.instruments.get(symbol)
-        picture = plots.bar_chart(
-            frame.filter(pl.col("symbol") == symbol),
-            spec.tick_size if spec else None,
-            symbol=symbol,
-            currency=spec.currency if spec else "",
-            lot_size=spec.lot_size if spec else None,
-            timezone=inputs.timezone,
-        )
-        caption = (
-            f"{symbol}: open, high, low and close of the trades in each bar; bars without a trade are blank."
-        )
-        section.figures.append(Figure(f"{symbol}: trade price and volume", caption, picture))
+def _candles(inputs: ReportInputs, bars: pl.DataFrame, symbol: str) -> Figure:
+    spec = inputs.instruments.get(symbol)
+    picture = plots.bar_chart(
+        bars,
+        spec.tick_size if spec else None,
+        symbol=symbol,
+        currency=spec.currency if spec else "",
+        lot_size=spec.lot_size if spec else None,
+        timezone=inputs.timezone,
+    )
+    caption = "Open, high, low and close of the trades in each bar; bars without a trade are blank."
+    return Figure(f"{symbol}: trade price and volume", f"{symbol}. {caption}", picture)
 
 
-def _add_spreads(section: Section, inputs: ReportInputs, features: pl.DataFrame) -> None:
-    symbols = sorted(features["symbol"].unique().to_list())
-    for symbol in symbols[:_MOST_CHARTS]:
-        spec = inputs.instruments.get(symbol)
-        picture = plots.price_and_spread(
-            features,
-            symbol=symbol,
-            tick_size=spec.tick_size if spec else None,
-            currency=spec.currency if spec else "",
-            timezone=inputs.timezone,
-        )
-        caption = (
-            f"{symbol}: mid price and quoted spread at every decision time; the dashed line is the median "
-            "spread."
-        )
-        section.figures.append(Figure(f"{symbol}: mid price and spread", caption, picture))
+def _price_and_spread(inputs: ReportInputs, features: pl.DataFrame, symbol: str) -> Figure:
+    spec = inputs.instruments.get(symbol)
+    picture = plots.price_and_spread(
+        features,
+        symbol=symbol,
+        tick_size=spec.tick_size if spec else None,
+        currency=spec.currency if spec else "",
+        timezone=inputs.timezone,
+    )
+    caption = "Mid price and quoted spread at every decision time, with the spread's rolling median."
+    return Figure(f"{symbol}: mid price and spread", f"{symbol}. {caption}", picture)
+
+
+def _spread_distribution(features: pl.DataFrame) -> Figure:
+    title = "Distribution of the quoted spread"
     caption = (
-        "Quoted spread at the decision times, one outline per instrument; the extreme half percent is cut "
-        "off."
+        "Quoted spread at the decision times, one outline per instrument, median dotted; the axis is cut at "
+        "the 0.1 and 99.5 percentiles."
     )
-    picture = plots.feature_distribution(
-        features, "spread_bps", "bps", title="Distribution of the quoted spread"
-    )
-    section.figures.append(Figure("Distribution of the quoted spread", caption, picture))
+    return Figure(title, caption, plots.feature_distribution(features, "spread_bps", "bps", title=title))
