@@ -6,10 +6,13 @@ Here: one importable measurement. Not here: the table of results (RESULTS.md).
 from __future__ import annotations
 
 import os
+import resource
+import sys
 import time
 from pathlib import Path
 
-import psutil
+import numpy as np
+import numpy.typing as npt
 
 from models.sentiment.corpora import held_out_split, read_tweets
 from models.sentiment.encoder import default_encoder
@@ -19,6 +22,8 @@ from models.sentiment.score import score_texts
 from models.sentiment.train import HELD_OUT_SHARE, TWEETS_FILE
 
 _PROJECT = Path(__file__).resolve().parent.parent
+_PROBABILITIES = [f"p_{name}" for name in CLASSES]
+_INVENTED = "Company {} reports quarterly sales above estimates and raises its outlook for the year"
 
 
 def run(texts: int = 400, data: Path | None = None) -> dict[str, float | None]:
@@ -39,9 +44,7 @@ def run(texts: int = 400, data: Path | None = None) -> dict[str, float | None]:
     started = time.perf_counter()
     scores = score_texts(sample)
     elapsed = time.perf_counter() - started
-    figures = (
-        {} if labels is None else classification_metrics(labels, scores.select(_PROBABILITIES).to_numpy())
-    )
+    figures = {} if labels is None else classification_metrics(labels, scores.select(_PROBABILITIES).to_numpy())
     return {
         "texts_per_s": len(set(sample)) / elapsed,
         "load_s": load_s,
@@ -51,8 +54,18 @@ def run(texts: int = 400, data: Path | None = None) -> dict[str, float | None]:
     }
 
 
-_PROBABILITIES = [f"p_{name}" for name in CLASSES]
+def _sample(texts: int, data: Path | None) -> tuple[list[str], npt.NDArray[np.int64] | None]:
+    shared = Path(os.environ.get("T2T_SHARED", _PROJECT.parent / "shared" / "data"))
+    tweets_csv = (data or shared / "headlines") / TWEETS_FILE
+    if not tweets_csv.is_file():
+        return [_INVENTED.format(number) for number in range(texts)], None
+    tweets = read_tweets(tweets_csv)
+    _, held = held_out_split(tweets, HELD_OUT_SHARE, default_head().metadata["seed"])
+    part = tweets.take(held[:texts])
+    return list(part.texts), part.labels
 
 
-def _sample(texts, data):  # type: ignore[no-untyped-def]
-    raise NotImplementedError
+def _peak_rss_mb() -> float:
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts bytes where Linux counts KiB.
+    return kib / 2**20 if sys.platform == "darwin" else kib / 2**10

@@ -39,9 +39,9 @@ _QUALITY_VIEW = "quality_results"
 def publish(root: Path) -> Path:
     """Build ``root/warehouse.duckdb`` anew over ``root/lake`` and return its path.
 
-    Schema ``features`` holds the feature tables, ``ticks`` the event tables, ``evaluation`` everything else (forecasts,
-    backtests, trials) and ``quality_results``, the union of all check results. Partition keys are columns of
-    each view. Views name the lake by absolute path: publish again after moving the root.
+    Schema ``features`` holds the feature tables, ``ticks`` the event tables, ``evaluation`` everything else
+    (forecasts, backtests, trials) and ``quality_results``, the union of all check results. Partition keys are
+    columns of each view. Views name the lake by absolute path: publish again after moving the root.
 
     Raises:
         LakeError: A table cannot be read; the published file stays as it was.

@@ -315,7 +315,7 @@ def _summary(
 
 
 def _deflated(curve: pl.DataFrame, n_trials: int) -> float | None:
-    """Deflated Sharpe ratio of the net period returns, which it takes as independent; None below an hour of test."""
+    """Of the net period returns, taken as independent; None below an hour of test."""
     span = int(curve["ts"][-1]) - int(curve["ts"][0])
     returns = curve["net_period_bps"].to_numpy()
     ratio = sharpe(returns, 1.0)

@@ -53,9 +53,7 @@ def time_bars(clean: pl.DataFrame, bounds: tuple[int, int], bar_ms: int, rv_samp
     bar_ns = bar_ms * NS_PER_MS
     bars = -(-(close_ns - open_ns) // bar_ns)
     number = ((pl.col("available_at") - open_ns) // bar_ns).clip(upper_bound=bars - 1)
-    inside = clean.filter(pl.col("available_at").is_between(open_ns, close_ns)).with_columns(
-        number.alias("bar")
-    )
+    inside = clean.filter(pl.col("available_at").is_between(open_ns, close_ns)).with_columns(number.alias("bar"))
     present = inside["bar"].unique(maintain_order=True)
     edges = pl.DataFrame({"bar": present}).with_columns(
         (open_ns + pl.col("bar") * bar_ns).alias("ts_open"),
@@ -82,9 +80,7 @@ def _traded(inside: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _sampled(
-    clean: pl.DataFrame, edges: pl.DataFrame, sample_ns: int, samples: int, close_ns: int
-) -> pl.DataFrame:
+def _sampled(clean: pl.DataFrame, edges: pl.DataFrame, sample_ns: int, samples: int, close_ns: int) -> pl.DataFrame:
     stamps, mid, spread = _book(clean)
     # len(edges) x (samples + 1): every sample moment of every bar, the last of a short bar at the close.
     moments = edges["ts_open"].to_numpy()[:, None] + sample_ns * np.arange(samples + 1)

@@ -29,9 +29,7 @@ _SQL = Path(__file__).with_name("feature_table.sql")
 _SIGNAL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def build_feature_table(
-    micro: pl.DataFrame, sentiment: pl.DataFrame, signals: pl.DataFrame, date: str
-) -> pl.DataFrame:
+def build_feature_table(micro: pl.DataFrame, sentiment: pl.DataFrame, signals: pl.DataFrame, date: str) -> pl.DataFrame:
     """Join text and signals to the decisions of one date, point in time on ``available_at``.
 
     A headline or signal is used from the nanosecond it is available. Of a signal the latest value known for
@@ -44,8 +42,8 @@ def build_feature_table(
         date: ISO date, becomes the column ``date``.
 
     Returns:
-        As many rows as ``micro``, ordered by (ts, symbol): ``ts``, ``available_at`` (of the latest part used), ``date``,
-        the other columns of ``micro``, ``sent_last`` (score of the latest headline, 0 where there is none;
+        As many rows as ``micro``, ordered by (ts, symbol): ``ts``, ``available_at`` (of the latest part used),
+        ``date``, the other columns of ``micro``, ``sent_last`` (score of the latest headline, 0 where there is none;
         the mean of several at one instant), ``sent_age_h`` (its age in hours, at most 168), ``sent_mean_24h``
         (mean score of the last 24 hours, 0 where there is none), ``news_count_24h``, and ``ext_<name>`` per
         signal name (null where nothing is known yet).
@@ -72,9 +70,7 @@ def build_feature_table(
     return frame
 
 
-def build_training_set(
-    feature_table: pl.DataFrame, horizons_ms: Sequence[int], latency_ms: int
-) -> pl.DataFrame:
+def build_training_set(feature_table: pl.DataFrame, horizons_ms: Sequence[int], latency_ms: int) -> pl.DataFrame:
     """Add labels to the feature table; see `models.labels.mid_return_labels`."""
     return mid_return_labels(feature_table, horizons_ms, latency_ms)
 
@@ -93,14 +89,10 @@ def _query(names: Sequence[str]) -> str:
     for k, name in enumerate(names):
         for kind, condition in (("own", "symbol <> '*'"), ("all", "symbol = '*'")):
             ctes.append(_latest(f"{kind}_{k}", name, condition))
-        joins.append(
-            f"ASOF LEFT JOIN own_{k} ON micro.symbol = own_{k}.symbol AND micro.available_at >= own_{k}.available_at"
-        )
-        joins.append(f"ASOF LEFT JOIN all_{k} ON micro.available_at >= all_{k}.available_at")
+        for kind, same in (("own", f"micro.symbol = own_{k}.symbol AND "), ("all", "")):
+            joins.append(f"ASOF LEFT JOIN {kind}_{k} ON {same}micro.available_at >= {kind}_{k}.available_at")
         columns.append(f"coalesce(own_{k}.value, all_{k}.value) AS {EXTERNAL_PREFIX}{name}")
-        available.append(
-            f"CASE WHEN own_{k}.value IS NULL THEN all_{k}.available_at ELSE own_{k}.available_at END"
-        )
+        available.append(f"CASE WHEN own_{k}.value IS NULL THEN all_{k}.available_at ELSE own_{k}.available_at END")
     return _SQL.read_text().format(
         day_ns=DAY_NS,
         age_cap_h=AGE_CAP_H,

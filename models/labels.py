@@ -49,9 +49,7 @@ def mid_return_labels(frame: pl.DataFrame, horizons_ms: Sequence[int], latency_m
     entry = _first_at_or_after(mids, frame["symbol"], frame["ts"] + latency_ms * NS_PER_MS, tolerance_ns)
     labels, exits = [], []
     for horizon in horizons_ms:
-        left = _first_at_or_after(
-            mids, frame["symbol"], entry["found_ts"] + horizon * NS_PER_MS, tolerance_ns
-        )
+        left = _first_at_or_after(mids, frame["symbol"], entry["found_ts"] + horizon * NS_PER_MS, tolerance_ns)
         value = (left["mid_ticks"] / entry["mid_ticks"]).log() * 1e4
         labels.append(value.alias(label_name(horizon)))
         exits.append(left["found_ts"].alias(str(horizon)))
@@ -59,9 +57,7 @@ def mid_return_labels(frame: pl.DataFrame, horizons_ms: Sequence[int], latency_m
     return frame.with_columns(*labels, known[AVAILABLE_AT])
 
 
-def _first_at_or_after(
-    mids: pl.DataFrame, symbol: pl.Series, wanted: pl.Series, tolerance_ns: int
-) -> pl.DataFrame:
+def _first_at_or_after(mids: pl.DataFrame, symbol: pl.Series, wanted: pl.Series, tolerance_ns: int) -> pl.DataFrame:
     """``found_ts`` and ``mid_ticks`` of the first row at or after ``wanted``; null where it is too far."""
     targets = pl.DataFrame({"symbol": symbol, "wanted": wanted}).with_row_index("row")
     found = (

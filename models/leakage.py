@@ -97,9 +97,7 @@ def _differences(expected: pl.DataFrame, found: pl.DataFrame, cut: int, key: lis
     if expected.columns != found.columns or expected.dtypes != found.dtypes:
         only = sorted(set(expected.schema.items()) ^ set(found.schema.items()), key=str)
         return [Difference(cut, str([name for name, _ in only]), expected.height, "columns or their types")]
-    unmatched = pl.concat(
-        [expected.join(found, on=key, how="anti"), found.join(expected, on=key, how="anti")]
-    )
+    unmatched = pl.concat([expected.join(found, on=key, how="anti"), found.join(expected, on=key, how="anti")])
     if unmatched.height:
         return [Difference(cut, MISSING_ROWS, unmatched.height, str(unmatched.sort(key).row(0)[: len(key)]))]
     result = []

@@ -81,15 +81,20 @@ class Linear:
 
     def predict(self, x: Floats) -> Floats:
         """Intercept plus standardised features times coefficients."""
-        return self.intercept + self._standardise(x) @ self.coefficients
+        total = np.full(x.shape[0], self.intercept)
+        # column by column: a matrix product may round a row differently depending on how many rows there are
+        for column, coefficient in zip(self._standardise(x).T, self.coefficients, strict=True):
+            total += column * coefficient
+        return total
 
     def _standardise(self, x: Floats) -> Floats:
         return np.nan_to_num((np.clip(x, self.low, self.high) - self.mean) / self.scale, nan=0.0)
 
 
 class GradientBoosting:
-    """Histogram gradient boosting (Friedman 2001; Ke et al. 2017); no early stopping: it would need a random
-    holdout.
+    """Histogram gradient boosting (Friedman 2001; Ke et al. 2017).
+
+    No early stopping: it would need a random holdout, and rows next in time leak into one.
 
     Args:
         config: Rounds, shrinkage, leaves.
@@ -105,15 +110,21 @@ class GradientBoosting:
             early_stopping=False,
             random_state=seed,
         )
+        self.present = np.zeros(0, dtype=bool)
 
     def fit(self, x: Floats, y: Floats) -> GradientBoosting:
-        """Grow the trees."""
-        self.trees.fit(x, y)
+        """Grow the trees; features that are missing in every training row are left out."""
+        self.present = ~np.isnan(x).all(axis=0)
+        self.trees.fit(self._usable(x), y)
         return self
 
     def predict(self, x: Floats) -> Floats:
         """Sum of the trees."""
-        return np.asarray(self.trees.predict(x), dtype=np.float64)
+        return np.asarray(self.trees.predict(self._usable(x)), dtype=np.float64)
+
+    def _usable(self, x: Floats) -> Floats:
+        # the binning has no place for a column without a value; a constant column in its stead splits nothing
+        return np.where(self.present, x, 0.0)
 
 
 class Shuffled:

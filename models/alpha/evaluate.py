@@ -154,7 +154,7 @@ class _Judge:
         }
 
     def interval(self, members: list[Floats]) -> tuple[float, float] | None:
-        """Interval of the IC; with several members each draw also draws the member, so their scatter counts."""
+        """Interval of the IC; members share the draws, so that their scatter counts."""
         if self.weights is None or any(np.ptp(f) == 0.0 for f in members) or np.ptp(self.realised) == 0.0:
             return None
         share = np.array_split(np.arange(self.weights.shape[0]), len(members))
@@ -210,7 +210,7 @@ def verdict(table: pl.DataFrame, lead: str) -> str:
     lines = {line["row"]: line for line in table.to_dicts()}
     judged = lines[lead]
     if judged["ic"] is None:
-        return f"{lead}: a constant forecast or label over {judged['n']:,} test rows, so no information coefficient."
+        return f"{lead}: constant forecast or label over {judged['n']:,} test rows: no information coefficient."
     if judged["ic_low"] is None:
         return (
             f"{lead}: IC {judged['ic']:+.3f} over {judged['n']:,} test rows, "

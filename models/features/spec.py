@@ -35,8 +35,7 @@ class FeatureSpec:
 
 def _per_window(name: str, unit: str, description: str, source: str) -> tuple[FeatureSpec, ...]:
     return tuple(
-        FeatureSpec(name.format(w=window), unit, description.format(w=window), source)
-        for window in (1, 10, 60)
+        FeatureSpec(name.format(w=window), unit, description.format(w=window), source) for window in (1, 10, 60)
     )
 
 
@@ -51,41 +50,25 @@ FEATURES: tuple[FeatureSpec, ...] = (
         CONVENTION,
     ),
     FeatureSpec("microprice_offset_bps", "bps", "size-weighted mid minus mid, over mid", GATHERAL_OOMEN),
-    FeatureSpec(
-        "queue_imbalance", "1", "(bid_sz - ask_sz) / (bid_sz + ask_sz) at the best quotes, in [-1, 1]", CARTEA
-    ),
+    FeatureSpec("queue_imbalance", "1", "(bid_sz - ask_sz) / (bid_sz + ask_sz) at the best quotes, in [-1, 1]", CARTEA),
     FeatureSpec("depth_imbalance", "1", "the same over the levels shown, in [-1, 1]", CARTEA),
-    FeatureSpec(
-        "depth_log", "log(1 + units)", "ln(1 + shown bid and ask size in shares or coins)", CONVENTION
-    ),
+    FeatureSpec("depth_log", "log(1 + units)", "ln(1 + shown bid and ask size in shares or coins)", CONVENTION),
     *_per_window("ofi_{w}s", "1", "order-flow imbalance, sum of e_n over {w} s, over average depth", CKS),
-    *_per_window(
-        "signed_volume_{w}s", "1", "buyer- minus seller-initiated size over {w} s, over average depth", CKS
-    ),
-    FeatureSpec(
-        "trade_imbalance_60s", "1", "signed over total traded size of 60 s, in [-1, 1]; 0 without trades", CKS
-    ),
-    FeatureSpec(
-        "trade_sign_last", "1", "sign of the last trade: +1, -1, 0 where unknown or none yet", CONVENTION
-    ),
+    *_per_window("signed_volume_{w}s", "1", "buyer- minus seller-initiated size over {w} s, over average depth", CKS),
+    FeatureSpec("trade_imbalance_60s", "1", "signed over total traded size of 60 s, in [-1, 1]; 0 without trades", CKS),
+    FeatureSpec("trade_sign_last", "1", "sign of the last trade: +1, -1, 0 where unknown or none yet", CONVENTION),
     FeatureSpec("trade_count_60s", "trades", "trades of the last 60 s", CONVENTION),
-    FeatureSpec(
-        "volume_60s_log", "log(1 + units)", "ln(1 + size traded in 60 s, in shares or coins)", CONVENTION
-    ),
-    *_per_window(
-        "return_{w}s_bps", "bps", "log return of the mid over {w} s, or since the first book", CONVENTION
-    ),
+    FeatureSpec("volume_60s_log", "log(1 + units)", "ln(1 + size traded in 60 s, in shares or coins)", CONVENTION),
+    *_per_window("return_{w}s_bps", "bps", "log return of the mid over {w} s, or since the first book", CONVENTION),
     FeatureSpec(
         "realised_vol_60s_bps",
         "bps per 60 s",
-        "root of realised variance from 1 s mid returns; scaled up while the window fills; null without a return",
+        "root of realised variance of 1 s mid returns, scaled up while the window fills; null without one",
         ABDL,
     ),
     FeatureSpec("realised_vol_300s_bps", "bps per 300 s", "the same over 300 s", ABDL),
     FeatureSpec("quote_age_ms", "ms", "time since the best quotes last changed", CONVENTION),
-    FeatureSpec(
-        "quote_event_intensity", "1/s", "changes of the best quotes per second over 10 s", CONVENTION
-    ),
+    FeatureSpec("quote_event_intensity", "1/s", "changes of the best quotes per second over 10 s", CONVENTION),
     FeatureSpec("time_of_session", "1", "share of the session that has passed, in (0, 1]", CONVENTION),
 )
 

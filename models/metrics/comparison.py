@@ -56,8 +56,9 @@ def automatic_lags(n: int) -> int:
 def diebold_mariano(
     loss: npt.ArrayLike, benchmark_loss: npt.ArrayLike, lags: int | None = None
 ) -> DieboldMariano | None:
-    """Test of equal expected loss (Diebold & Mariano 1995) with the small-sample factor of Harvey et al.
-    1997, one step.
+    """Test of equal expected loss of one-step forecasts (Diebold & Mariano 1995).
+
+    With the small-sample factor of Harvey, Leybourne & Newbold 1997.
 
     Args:
         loss: Losses of the forecast in time order, shape (n,).

@@ -106,8 +106,9 @@ def ic_series(
 
 
 def icir(ics: npt.ArrayLike) -> float | None:
-    """Mean over standard deviation (n - 1) of the blocks' ICs (Grinold & Kahn 2000); per block, not
-    annualised.
+    """Mean over standard deviation (n - 1) of the blocks' ICs; per block, not annualised.
+
+    Grinold & Kahn 2000, ch. 6.
 
     Returns:
         The ratio, or None for fewer than two finite blocks or blocks that do not vary.

@@ -54,7 +54,7 @@ def sharpe(returns: npt.ArrayLike, periods_per_year: float) -> Annualised:
 
 
 def annualised_return(returns: npt.ArrayLike, periods_per_year: float) -> Annualised:
-    """Mean return times periods_per_year, in the unit of ``returns``; fixed notional, so nothing compounds."""
+    """Mean return times periods_per_year, in the unit of ``returns``; nothing compounds."""
     values = _finite(returns)
     mean = float(values.mean()) if values.size else None
     return _annualised(mean, periods_per_year, periods_per_year, values.size)
@@ -68,7 +68,10 @@ def annualised_volatility(returns: npt.ArrayLike, periods_per_year: float) -> An
 
 
 def max_drawdown(returns: npt.ArrayLike) -> float:
-    """Largest fall of the summed returns below their earlier peak (0 at the start), >= 0, in the unit of ``returns``."""
+    """Largest fall of the summed returns below their earlier peak, >= 0, in the unit of ``returns``.
+
+    The peak starts at 0.
+    """
     curve = np.concatenate([[0.0], np.cumsum(_finite(returns))])
     return float(np.max(np.maximum.accumulate(curve) - curve))
 
@@ -109,8 +112,9 @@ def probabilistic_sharpe(
 
 
 def expected_max_sharpe(n_trials: int, trial_variance: float) -> float:
-    """Sharpe ratio the best of ``n_trials`` trials without skill is expected to show (Bailey & Lopez de Prado
-    2014, eq. 1).
+    """Sharpe ratio that the best of ``n_trials`` trials without skill is expected to show.
+
+    Bailey & Lopez de Prado 2014, eq. 1.
 
     Args:
         n_trials: Independent trials; 1 gives 0.
@@ -131,8 +135,9 @@ def deflated_sharpe(
     kurtosis: float = 3.0,
     trial_variance: float | None = None,
 ) -> float | None:
-    """Probability that a Sharpe ratio is real given how many were tried (Bailey & Lopez de Prado 2014, eq.
-    2).
+    """Probability that a Sharpe ratio is real, given how many were tried.
+
+    Bailey & Lopez de Prado 2014, eq. 2.
 
     Args:
         sr: Estimated Sharpe ratio per period, NOT annualised.

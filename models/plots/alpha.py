@@ -33,23 +33,6 @@ from models.plots.style import (
 CONTROLS = ("naive", "linear", "shuffled")
 
 
-#: Names of the metrics' tables -> the ones used here.
-_SYNONYMS = {
-    "forecast_mean": "forecast_bps",
-    "realised_mean": "realised_bps",
-    "realised_std_error": "realised_se",
-    "bucket": "quantile",
-}
-
-
-def in_bps(table: pl.DataFrame | None) -> pl.DataFrame | None:
-    """A calibration or quantile table of models/metrics, which knows no unit, under this module's names."""
-    if table is None:
-        return None
-    found = {old: new for old, new in _SYNONYMS.items() if old in table.columns and new not in table.columns}
-    return table.rename(found)
-
-
 def ic_by_row(table: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
     """Information coefficient of every model row with its interval.
 
@@ -79,9 +62,7 @@ def ic_by_row(table: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
             color=colour,
         )
     axis.axvline(0, color=SOFT_INK, linewidth=0.9)
-    names = [
-        name.replace("_", " ") + (" (control)" if name in CONTROLS else "") for name in frame["row"].to_list()
-    ]
+    names = [name.replace("_", " ") + (" (control)" if name in CONTROLS else "") for name in frame["row"].to_list()]
     axis.set_yticks(range(frame.height), names)
     axis.set_ylim(-0.6, frame.height - 0.3)
     axis.margins(x=0.12)
@@ -153,24 +134,20 @@ def calibration(table: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
     """Mean realised return against mean forecast, by forecast quantile; the diagonal is perfect calibration.
 
     Args:
-        table: `models.metrics.forecast.calibration_table` of bps, or columns forecast_bps, realised_bps
-            (means of the quantile); realised_low, realised_high or realised_se (bps) optional.
+        table: Columns forecast_bps, realised_bps (means of the quantile); realised_low and realised_high, or
+            realised_se (bps) optional.
         dpi: Dots per inch.
     """
     title = "Calibration of the forecast"
-    frame = usable(in_bps(table), "calibration", ("forecast_bps", "realised_bps")).sort("forecast_bps")
+    frame = usable(table, "calibration", ("forecast_bps", "realised_bps")).sort("forecast_bps")
     if frame.is_empty():
         return no_data(title, "no forecasts to calibrate", dpi)
     figure, (axis,) = canvas(title)
     forecast, realised = frame["forecast_bps"].to_numpy(), frame["realised_bps"].to_numpy()
     span = float(np.max(np.abs(forecast))) * 1.15 or 1.0
-    axis.plot(
-        [-span, span], [-span, span], color=GREY, linewidth=1.1, linestyle="--", label="forecast = realised"
-    )
+    axis.plot([-span, span], [-span, span], color=GREY, linewidth=1.1, linestyle="--", label="forecast = realised")
     _whiskers(axis, frame, forecast, realised)
-    axis.plot(
-        forecast, realised, "o-", color=BLUE, linewidth=1, markersize=5, label="quantiles of the forecast"
-    )
+    axis.plot(forecast, realised, "o-", color=BLUE, linewidth=1, markersize=5, label="quantiles of the forecast")
     zero_line(axis)
     axis.axvline(0, color=SOFT_INK, linewidth=0.9)
     axis.grid(axis="x", color="#e8ebef", linewidth=0.8)
@@ -200,7 +177,7 @@ def quantile_returns(table: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
         dpi: Dots per inch.
     """
     title = "Realised return by forecast quantile"
-    frame = usable(in_bps(table), "quantile_returns", ("quantile", "realised_bps")).sort("quantile")
+    frame = usable(table, "quantile_returns", ("quantile", "realised_bps")).sort("quantile")
     if frame.is_empty():
         return no_data(title, "no forecasts to sort", dpi)
     figure, (axis,) = canvas(title)

@@ -84,9 +84,7 @@ def bar_chart(
     times = clock(middle, timezone)
     _candles(price, times, frame, tick_size or 1.0, seconds)
     width = np.timedelta64(int(seconds * 1e6), "us")
-    volume.bar(
-        times, frame["volume_lots"].to_numpy() * (lot_size or 1.0), width=width, color=GREY, linewidth=0
-    )
+    volume.bar(times, frame["volume_lots"].to_numpy() * (lot_size or 1.0), width=width, color=GREY, linewidth=0)
     label_axes(price, y=_price_label(tick_size, currency))
     label_axes(volume, y="volume" if lot_size else "volume (lots)")
     volume.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
@@ -144,9 +142,7 @@ def price_and_spread(
         return no_data(title, "no quotes", dpi)
     figure, (price, spread) = canvas(title, rows=2, ratios=(2, 1), height_in=HEIGHT_IN * 1.1)
     times = clock(frame["ts"], timezone)
-    price.plot(
-        *with_gaps(times, frame["mid_ticks"].to_numpy() * (tick_size or 1.0)), color=BLUE, linewidth=1.1
-    )
+    price.plot(*with_gaps(times, frame["mid_ticks"].to_numpy() * (tick_size or 1.0)), color=BLUE, linewidth=1.1)
     _spread(spread, times, frame["spread_bps"])
     price.ticklabel_format(axis="y", useOffset=False, style="plain")
     label_axes(price, y=f"mid {_price_label(tick_size, currency)}")
@@ -193,7 +189,7 @@ def feature_distribution(
     low, high = np.quantile(values, (0.001, 0.995))
     if high <= low:
         low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, 61)
+    edges = np.linspace(low, high, 61).tolist()
     every = symbols_of(rows)
     symbols = every[:_MOST_SYMBOLS]
     hidden = f"first {len(symbols)} of {len(every)} instruments" if len(every) > len(symbols) else ""
@@ -207,9 +203,7 @@ def feature_distribution(
         axis.hist(part, edges, weights=weights, histtype="step", color=colour, linewidth=1.3, label=text)
         axis.axvline(median, color=colour, linewidth=1, linestyle=":")
     outside = float(np.mean((values < low) | (values > high)))
-    label_axes(
-        axis, f"{column.removesuffix('_' + unit).replace('_', ' ')} ({unit})", "share of decision times (%)"
-    )
+    label_axes(axis, f"{column.removesuffix('_' + unit).replace('_', ' ')} ({unit})", "share of decision times (%)")
     if outside:
         note(axis, f"{outside:.1%} of the values lie outside the axis", y=0.62)
     legend(axis, loc="upper right")

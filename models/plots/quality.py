@@ -65,14 +65,8 @@ def worst_status(quality: pl.DataFrame) -> pl.DataFrame:
     unknown = sorted(set(frame["status"].unique().to_list()) - set(STATUSES))
     if unknown:
         raise SchemaError("column status", received=str(unknown), expected=f"one of {STATUSES}")
-    rank = pl.col("status").replace_strict(
-        {name: place for place, name in enumerate(STATUSES)}, return_dtype=pl.Int8
-    )
-    worst = (
-        frame.select(pl.col("date").cast(pl.String), "symbol", rank.alias("rank"))
-        .group_by("date", "symbol")
-        .min()
-    )
+    rank = pl.col("status").replace_strict({name: place for place, name in enumerate(STATUSES)}, return_dtype=pl.Int8)
+    worst = frame.select(pl.col("date").cast(pl.String), "symbol", rank.alias("rank")).group_by("date", "symbol").min()
     names = dict(enumerate(STATUSES))
     return worst.select(
         "date", "symbol", pl.col("rank").replace_strict(names, return_dtype=pl.String).alias("status")
@@ -85,11 +79,7 @@ def with_status(quality: pl.DataFrame) -> pl.DataFrame:
         return quality
     blocking = pl.col("blocking") if "blocking" in quality.columns else pl.lit(True)
     status = (
-        pl.when(pl.col("passed"))
-        .then(pl.lit("pass"))
-        .when(blocking)
-        .then(pl.lit("fail"))
-        .otherwise(pl.lit("warn"))
+        pl.when(pl.col("passed")).then(pl.lit("pass")).when(blocking).then(pl.lit("fail")).otherwise(pl.lit("warn"))
     )
     return quality.with_columns(status.alias("status"))
 
@@ -125,13 +115,9 @@ def data_quality_calendar(quality: pl.DataFrame, *, dpi: int = REPORT_DPI) -> by
 
 def _cells(figure: Figure, axis: Axes, worst: pl.DataFrame, dates: list[str], symbols: list[str]) -> None:
     found = {(row["date"], row["symbol"]): row["status"] for row in worst.to_dicts()}
-    statuses = {
-        (x, y): found.get((d, s), "missing") for x, d in enumerate(dates) for y, s in enumerate(symbols)
-    }
+    statuses = {(x, y): found.get((d, s), "missing") for x, d in enumerate(dates) for y, s in enumerate(symbols)}
     for (x, y), status in statuses.items():
-        axis.add_patch(
-            Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, facecolor=_COLOUR[status], edgecolor="none")
-        )
+        axis.add_patch(Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, facecolor=_COLOUR[status], edgecolor="none"))
         if len(dates) <= 32:
             axis.text(x, y, _SIGN[status], ha="center", va="center", fontsize=TEXT_PT, color=INK)
     # few dates: keep the cells from stretching into banners
@@ -142,9 +128,7 @@ def _cells(figure: Figure, axis: Axes, worst: pl.DataFrame, dates: list[str], sy
     years = sorted({dates[0][:4], dates[-1][:4]})
     label_axes(axis, f"date (month-day, {' to '.join(years)})")
     axis.xaxis.label.set(ha="left", x=0.0)
-    axis.set_yticks(
-        range(len(symbols)), ["all" if name == "*" else name for name in symbols], fontsize=SMALL_PT
-    )
+    axis.set_yticks(range(len(symbols)), ["all" if name == "*" else name for name in symbols], fontsize=SMALL_PT)
     axis.grid(visible=False)
     axis.tick_params(length=0)
     for spine in axis.spines.values():
@@ -179,15 +163,11 @@ def rejected_by_reason(
         return no_data(title, "no row was rejected", dpi)
     ordered = sorted(counts.items(), key=lambda item: (item[1], item[0]))
     figure, (axis,) = canvas(title, height_in=max(1.9, 1.2 + 0.27 * len(ordered)))
-    axis.barh(
-        [reason.replace("_", " ") for reason, _ in ordered], [n for _, n in ordered], color=BLUE, height=0.66
-    )
+    axis.barh([reason.replace("_", " ") for reason, _ in ordered], [n for _, n in ordered], color=BLUE, height=0.66)
     largest = max(counts.values())
     for place, (_, rows) in enumerate(ordered):
         share = f"  ({rows / rows_in:.2%})" if rows_in else ""
-        axis.text(
-            rows + 0.012 * largest, place, f"{rows:,}{share}", va="center", fontsize=SMALL_PT, color=INK
-        )
+        axis.text(rows + 0.012 * largest, place, f"{rows:,}{share}", va="center", fontsize=SMALL_PT, color=INK)
     axis.set_xlim(0, largest * (1.32 if rows_in else 1.18))
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axis.xaxis.get_major_locator().set_params(nbins=6, integer=True)  # type: ignore[call-arg]

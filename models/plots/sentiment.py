@@ -51,7 +51,7 @@ def sentiment_timeline(sentiment: pl.DataFrame, *, timezone: str = "UTC", dpi: i
     colours = np.where(score > NEUTRAL_BAND, BLUE, np.where(score < -NEUTRAL_BAND, VERMILION, GREY))
     axis.vlines(times, 0, score, color=colours, linewidth=0.9, alpha=0.6)
     faces = np.where(simulated, "white", colours)
-    axis.scatter(times, score, s=26, c=faces, edgecolors=colours, linewidths=1.3, zorder=3)
+    axis.scatter(times, score, s=26, c=faces, edgecolors=colours.tolist(), linewidths=1.3, zorder=3)
     for colour, name in ((BLUE, "positive"), (GREY, "neutral"), (VERMILION, "negative")):
         face = "white" if simulated.all() else colour
         axis.plot([], [], "o", color=colour, markerfacecolor=face, markersize=5, linestyle="none", label=name)

@@ -187,9 +187,7 @@ def no_data(title: str, reason: str = "no data", dpi: int = REPORT_DPI) -> bytes
     axis.set(xticks=[], yticks=[])
     for spine in axis.spines.values():
         spine.set_visible(False)
-    axis.text(
-        0.5, 0.5, reason, ha="center", va="center", fontsize=TITLE_PT, color=GREY, transform=axis.transAxes
-    )
+    axis.text(0.5, 0.5, reason, ha="center", va="center", fontsize=TITLE_PT, color=GREY, transform=axis.transAxes)
     return to_png(figure, dpi)
 
 

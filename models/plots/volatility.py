@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from models.plots.style import (
     BLUE,
     HEIGHT_IN,
+    PURPLE,
     REPORT_DPI,
     SOFT_INK,
     TEXT_PT,
@@ -30,7 +31,11 @@ from models.plots.style import (
 )
 
 #: Column, colour, line style, name in the legend.
-_MODELS = (("ewma", VERMILION, "--", "EWMA forecast"), ("har", BLUE, "-", "HAR forecast"))
+_MODELS = (
+    ("ewma", VERMILION, "--", "EWMA"),
+    ("ewma_diurnal", PURPLE, ":", "EWMA x time of day"),
+    ("har", BLUE, "-", "HAR"),
+)
 _MOST_SYMBOLS = 4
 
 
@@ -61,7 +66,7 @@ def volatility_forecast(
     for axis, name in zip(axes, symbols, strict=True):
         _panel(axis, of_symbol(frame, name), name, timezone)
     figure.supylabel("volatility of the block (bps, not annualised)", fontsize=TEXT_PT, color=SOFT_INK)
-    legend(axes[0], columns=3, loc="upper right")
+    legend(axes[0], columns=4, loc="upper right")
     time_axis(axes[-1], timezone)
     return to_png(figure, dpi)
 

@@ -60,20 +60,12 @@ def notices(inputs: ReportInputs) -> list[str]:
     found = [_length_notice(inputs)]
     if inputs.simulated:
         names = ", ".join(inputs.simulated)
-        found.append(
-            f"Simulated data: {names}. Nobody traded or published it; nothing derived from it is evidence."
-        )
+        found.append(f"Simulated data: {names}. Nobody traded or published it; nothing derived from it is evidence.")
     if inputs.excluded:
         listed = "; ".join(f"{symbol} ({reason})" for symbol, reason in inputs.excluded.items())
         found.append(f"Excluded from this night: {listed}.")
-    if (
-        inputs.ingest is not None
-        and not inputs.ingest.is_empty()
-        and (wrong := unbalanced_symbols(inputs.ingest))
-    ):
-        found.append(
-            f"Rows went missing in {', '.join(wrong)}: rows read differ from rows kept plus rejected."
-        )
+    if inputs.ingest is not None and not inputs.ingest.is_empty() and (wrong := unbalanced_symbols(inputs.ingest)):
+        found.append(f"Rows went missing in {', '.join(wrong)}: rows read differ from rows kept plus rejected.")
     return found
 
 
@@ -82,8 +74,7 @@ def _length_notice(inputs: ReportInputs) -> str:
     if hours is not None and hours < 1:
         return (
             f"The capture covers {60 * hours:.0f} minutes. It shows the machinery end to end and makes no "
-            "performance "
-            "claim; nothing is annualised."
+            "performance claim; nothing is annualised."
         )
     return performance_caveat(inputs)
 
@@ -100,10 +91,8 @@ def _rows(inputs: ReportInputs) -> Highlight | None:
     frame = inputs.ingest
     if "date" in frame.columns:
         frame = frame.filter(pl.col("date").cast(pl.String) == inputs.night)
-    rows, rejected = int(frame["rows_in"].sum()), int(frame["rejected"].sum())
-    return Highlight(
-        "Rows read", f"{rows:,}", f"{rejected / rows:.2%} rejected, with reasons" if rows else ""
-    )
+    rows, rejected = int(frame["rows_in"].sum()), int(frame["rejected"].cast(pl.Int64).sum())
+    return Highlight("Rows read", f"{rows:,}", f"{rejected / rows:.2%} rejected, with reasons" if rows else "")
 
 
 def _alpha(inputs: ReportInputs) -> Highlight | None:
@@ -138,9 +127,7 @@ def _net(inputs: ReportInputs) -> Highlight | None:
     bps = Column("", "number", 1)
     trades = dict(activity_frame(inputs.backtest.summary).iter_rows()).get("trades")
     suffix = f", {trades:,.0f} trades" if trades is not None else ""
-    return Highlight(
-        "Net return (bps)", cell(last["net_bps"], bps), f"gross {cell(last['gross_bps'], bps)}{suffix}"
-    )
+    return Highlight("Net return (bps)", cell(last["net_bps"], bps), f"gross {cell(last['gross_bps'], bps)}{suffix}")
 
 
 def _universe(inputs: ReportInputs) -> Highlight | None:

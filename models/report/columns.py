@@ -54,6 +54,7 @@ KNOWN: dict[str, Column] = {
     "qlike": Column("QLIKE", "number", 4),
     "qlike_vs_ewma": Column("QLIKE against EWMA (%)", "percent", 1),
     "dm_stat": Column("Diebold-Mariano t", "number", 2),
+    "dm_p": Column("Diebold-Mariano p", "number", 3),
     "rows_in": Column("rows read", "count"),
     "clean": Column("kept", "count"),
     "rejected": Column("rejected", "count"),

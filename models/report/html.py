@@ -65,9 +65,7 @@ def render_html(content: ReportContent) -> str:
     """
     numbers = _Numbers()
     sections = [_section(section, numbers, content.timezone) for section in content.sections]
-    provenance = [
-        (str(key).replace("_", " "), _provenance(value)) for key, value in content.provenance.items()
-    ]
+    provenance = [(str(key).replace("_", " "), _provenance(value)) for key, value in content.provenance.items()]
     return _template().render(content=content, sections=sections, provenance=provenance)
 
 

@@ -24,10 +24,14 @@ _METRICS = {
     "sharpe_per_period": "Sharpe ratio, per period (not annualised)",
     "sharpe_period": "Sharpe ratio, per period (not annualised)",
     "hit_rate": "hit rate (fraction)",
-    "turnover": "turnover (× capital)",
+    "turnover": "turnover, one way (× capital)",
     "trades": "trades",
     "n_trials": "trials counted in the registry",
-    "deflated_sharpe": "deflated Sharpe ratio (probability)",
+    "deflated_sharpe": "deflated Sharpe ratio, net (probability)",
+    "cost_blind_total_bps": "total return of the cost-blind rule (bps)",
+    "cost_total_bps": "cost paid (bps)",
+    "periods": "decision times",
+    "days": "days",
     "probabilistic_sharpe": "probabilistic Sharpe ratio (probability)",
 }
 _COSTS = {
@@ -44,13 +48,16 @@ def summary_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
         summary: See `models.report.inputs.BacktestInputs`.
 
     Returns:
-        Columns metric, gross, net (Float64; null where a side has no value), in the order of ``summary``.
+        Columns metric, gross, net (Float64; null where a side has no value), in the order of ``summary``;
+        figures without any value are left out.
     """
     rows: dict[str, dict[str, float | None]] = {}
     for name, value in _flat(summary):
         side, metric = _side(name)
         if side and _is_figure(value):
             rows.setdefault(_words(metric), {})[side] = _finite(value)
+    # a figure that is null on both sides is explained by a remark of the summary
+    rows = {metric: row for metric, row in rows.items() if any(value is not None for value in row.values())}
     columns = {side: [row.get(side) for row in rows.values()] for side in _SIDES}
     schema = {"metric": pl.String, **dict.fromkeys(_SIDES, pl.Float64)}
     return pl.DataFrame({"metric": list(rows), **columns}, schema=schema)
@@ -58,11 +65,7 @@ def summary_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
 
 def activity_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
     """Figures of ``summary`` that are neither gross nor net: columns metric, value."""
-    rows = {
-        _words(name): _finite(value)
-        for name, value in _flat(summary)
-        if not _side(name)[0] and _is_figure(value)
-    }
+    rows = {_words(name): _finite(value) for name, value in _flat(summary) if not _side(name)[0] and _is_figure(value)}
     schema = {"metric": pl.String, "value": pl.Float64}
     return pl.DataFrame({"metric": list(rows), "value": list(rows.values())}, schema=schema)
 
@@ -85,18 +88,14 @@ def costs_frame(costs: Mapping[str, Any]) -> pl.DataFrame:
     """Cost assumptions as rows of text."""
     texts = {True: "paid", False: "not paid"}
     values = [texts[value] if isinstance(value, bool) else f"{value:g}" for value in costs.values()]
-    return pl.DataFrame(
-        {"assumption": [_COSTS.get(name, name.replace("_", " ")) for name in costs], "value": values}
-    )
+    return pl.DataFrame({"assumption": [_COSTS.get(name, name.replace("_", " ")) for name in costs], "value": values})
 
 
 def _flat(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:
     flat: list[tuple[str, Any]] = []
     for name, value in summary.items():
         if isinstance(value, Mapping):
-            flat.extend(
-                (f"{name}_{inner}", item) for inner, item in value.items() if not isinstance(item, Mapping)
-            )
+            flat.extend((f"{name}_{inner}", item) for inner, item in value.items() if not isinstance(item, Mapping))
         else:
             flat.append((name, value))
     return flat

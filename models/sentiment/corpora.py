@@ -79,9 +79,7 @@ def read_sentfin(path: Path) -> Corpus:
     return _corpus("SEntFiN headlines", path, texts, classes)
 
 
-def held_out_split(
-    corpus: Corpus, share: float, seed: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def held_out_split(corpus: Corpus, share: float, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Split a corpus into training and held-out rows, stratified by class.
 
     All copies of a story (equal `text_key`) fall on the same side, so that a repost of a training text is never

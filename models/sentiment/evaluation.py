@@ -28,9 +28,7 @@ def class_f1(confusion: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return np.divide(2.0 * hits, denominator, out=np.zeros_like(hits), where=denominator > 0)
 
 
-def classification_metrics(
-    truth: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]
-) -> dict[str, Any]:
+def classification_metrics(truth: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]) -> dict[str, Any]:
     """Figures of predicted probabilities.
 
     Args:

@@ -41,7 +41,7 @@ class HeadConfig:
     dropout_input: float = 0.25
     dropout_hidden: float = 0.5
     label_smoothing: float = 0.05
-    balance: float = 0.5
+    balance: float = 0.3
 
 
 def row_weights(labels: npt.NDArray[np.int64], balance: float) -> Matrix:

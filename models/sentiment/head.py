@@ -67,9 +67,7 @@ class SentimentHead:
             SchemaError: The width is not the one the head was trained on.
         """
         if vectors.ndim != 2 or vectors.shape[1] != self.width:
-            raise SchemaError(
-                "sentiment embeddings", received=f"shape {vectors.shape}", expected=f"(n, {self.width})"
-            )
+            raise SchemaError("sentiment embeddings", received=f"shape {vectors.shape}", expected=f"(n, {self.width})")
         w1 = self.w1.astype(np.float64)
         out = np.empty((len(vectors), len(CLASSES)))
         # Row by row: a matrix product's rounding depends on how many rows there are.

@@ -16,8 +16,9 @@ MIN_DAYS = 2
 
 
 def diurnal_profile(prepared: pl.DataFrame) -> Floats | None:
-    """Mean variance of each slot relative to its day's mean (Andersen & Bollerslev 1997), smoothed over three
-    slots.
+    """Mean variance of each slot relative to its day's mean (Andersen & Bollerslev 1997).
+
+    Smoothed over three slots.
 
     Args:
         prepared: Training blocks as from `models.volatility.blocks.prepare`.

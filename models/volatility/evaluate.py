@@ -1,5 +1,4 @@
-"""Judging variance forecasts: QLIKE and MSE on common blocks, and whether the difference to EWMA is more than
-luck.
+"""Judging variance forecasts on common blocks, and whether a difference to EWMA is more than luck.
 
 Here: the comparison. Not here: the losses (models/metrics/forecast.py) and the test
 (models/metrics/comparison.py).

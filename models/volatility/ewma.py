@@ -12,8 +12,7 @@ from models.metrics.forecast import Floats
 
 
 def ewma(values: npt.ArrayLike, decay: float) -> Floats:
-    """Forecast after each value: sum decay^k v[t-k] / sum decay^k (RiskMetrics 1996, with its start made
-    unbiased).
+    """Forecast after each value: sum decay^k v[t-k] / sum decay^k (RiskMetrics 1996).
 
     The start is weighted rather than seeded, so that the first forecast is the first value and no later value
     is used.

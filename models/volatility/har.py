@@ -49,9 +49,11 @@ class LogHar:
             series: Positive variances in time order, shape (n,).
         """
         design = har_design(series, self.windows, self.partial)
-        # einsum sums each row on its own: a forecast has the same bits whatever stands beside it
-        level = np.exp(np.einsum("ij,j->i", design, np.array(self.coefficients))) * self.smearing
-        return np.clip(level, self.low, self.high)
+        total = np.zeros(design.shape[0])
+        # column by column: a matrix product may round a row differently depending on how many rows there are
+        for column, coefficient in zip(design.T, self.coefficients, strict=True):
+            total += column * coefficient
+        return np.clip(np.exp(total) * self.smearing, self.low, self.high)
 
 
 def har_design(series: npt.ArrayLike, windows: Sequence[int], partial: bool) -> Floats:

@@ -59,9 +59,7 @@ def test_results_and_ticks_have_schemas_of_their_own_and_checks_are_united(tmp_p
     with open_readonly(tmp_path) as connection:
         assert rows(connection, "SELECT net_bps FROM evaluation.backtest") == [(1.5,)]
         assert rows(connection, "SELECT price FROM ticks.clean_ticks") == [(1,)]
-        united = rows(
-            connection, 'SELECT "table", symbol, passed FROM evaluation.quality_results ORDER BY ALL'
-        )
+        united = rows(connection, 'SELECT "table", symbol, passed FROM evaluation.quality_results ORDER BY ALL')
     assert united == [("headlines", "*", False), ("raw_ticks", "A.X", True)]
 
 

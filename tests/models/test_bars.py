@@ -125,7 +125,11 @@ def test_a_sampling_interval_that_does_not_divide_the_bar_is_rejected(lengths):
 
 def test_vwap_of_bitcoin_sized_lots_does_not_overflow():
     frame = clean_ticks(
-        available_at=[OPEN_NS] * 2, action=["T"] * 2, price=[100_000] * 2, size=[60_000 * 10**8] * 2, bid_px=[1] * 2,
+        available_at=[OPEN_NS] * 2,
+        action=["T"] * 2,
+        price=[100_000] * 2,
+        size=[60_000 * 10**8] * 2,
+        bid_px=[1] * 2,
         ask_px=[2] * 2,
-    )  # fmt: skip
+    )
     assert time_bars(frame, BOUNDS, 60_000, 10_000)["vwap_ticks"].to_list() == [100_000.0]

@@ -1,4 +1,4 @@
-"""The point-in-time join against a plain twin, its tie-breaking, and that the future and the row order change nothing."""
+"""The point-in-time join against a plain twin; the future and the order of rows change nothing."""
 
 import numpy as np
 import polars as pl
@@ -16,9 +16,7 @@ DAY = 24 * HOUR
 
 def micro(ts, symbols=("A.X",)):
     rows = [
-        {"ts": t, "available_at": t, "symbol": s, "mid_ticks": 100.0, "spread_bps": 1.0}
-        for s in symbols
-        for t in ts
+        {"ts": t, "available_at": t, "symbol": s, "mid_ticks": 100.0, "spread_bps": 1.0} for s in symbols for t in ts
     ]
     return pl.DataFrame(rows)
 
@@ -82,9 +80,7 @@ def test_a_signal_of_the_symbol_outranks_the_one_for_all():
         signals((5, 5, "*", "rate", 1.0), (15, 15, "A.X", "rate", 2.0), (18, 18, "*", "rate", 3.0)),
         DATE,
     )
-    by_symbol = {
-        key[0]: part["ext_rate"].to_list() for key, part in frame.group_by("symbol", maintain_order=True)
-    }
+    by_symbol = {key[0]: part["ext_rate"].to_list() for key, part in frame.group_by("symbol", maintain_order=True)}
     assert by_symbol == {"A.X": [None, 1.0, 2.0], "B.X": [None, 1.0, 3.0]}
 
 
@@ -109,9 +105,7 @@ def random_inputs(seed):
 
 
 def plain_row(t, symbol, scored, values):
-    mine = sorted(
-        (row for row in scored if row[1] in (symbol, "*") and row[0] <= t), key=lambda row: (row[0], row[3])
-    )
+    mine = sorted((row for row in scored if row[1] in (symbol, "*") and row[0] <= t), key=lambda row: (row[0], row[3]))
     day = [row[2] for row in mine if row[0] > t - DAY]
     together = [row[2] for row in mine if row[0] == mine[-1][0]] if mine else [0.0]
     result = {
@@ -145,9 +139,7 @@ def test_cutting_future_texts_or_signals_changes_no_bit_before_the_cut(which):
     def compute(cut):
         frames = parts | {which: cut}
         table = build_feature_table(decisions, frames["sentiment"], frames["signals"], DATE)
-        return table.with_columns(
-            pl.lit(None, pl.Float64).alias(f"ext_{n}") for n in "uv" if f"ext_{n}" not in table
-        )
+        return table.with_columns(pl.lit(None, pl.Float64).alias(f"ext_{n}") for n in "uv" if f"ext_{n}" not in table)
 
     report = audit_cut(compute, parts[which], [DAY, 2 * DAY, 3 * DAY])
     assert report.passed, report.differing
@@ -180,9 +172,7 @@ def test_a_signal_name_that_is_no_column_name_is_rejected():
 
 
 def test_features_are_the_numeric_columns_that_are_neither_keys_nor_labels():
-    table = build_feature_table(
-        micro(range(0, 10 * HOUR, HOUR)), texts(), signals((0, 0, "*", "rate", 1.0)), DATE
-    )
+    table = build_feature_table(micro(range(0, 10 * HOUR, HOUR)), texts(), signals((0, 0, "*", "rate", 1.0)), DATE)
     names = ["spread_bps", "sent_last", "sent_age_h", "sent_mean_24h", "news_count_24h", "ext_rate"]
     assert feature_columns(table) == names
     assert feature_columns(build_training_set(table, [3_600_000], 0)) == names

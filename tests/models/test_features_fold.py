@@ -1,4 +1,4 @@
-"""The numba fold against its plain twin, against closed forms, and against itself cut, resumed and restarted."""
+"""The numba fold against its plain twin, against closed forms, and against itself cut and resumed."""
 
 import numpy as np
 import polars as pl

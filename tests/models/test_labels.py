@@ -1,4 +1,4 @@
-"""Return labels in closed form: entry after the latency, horizon from the entry, null where the session ends."""
+"""Return labels in closed form: entry after the latency, horizon from the entry, null past the session."""
 
 import math
 
@@ -74,6 +74,4 @@ def test_repeated_rows_are_rejected():
 def test_an_empty_frame_gets_the_columns():
     out = mid_return_labels(frame([1]).clear(), [1000])
     assert out.height == 0
-    assert dict(out.schema) | {"label_1000ms_bps": pl.Float64, "label_available_at": pl.Int64} == dict(
-        out.schema
-    )
+    assert dict(out.schema) | {"label_1000ms_bps": pl.Float64, "label_available_at": pl.Int64} == dict(out.schema)

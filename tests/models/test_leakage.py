@@ -103,6 +103,4 @@ def test_an_audit_that_compared_nothing_does_not_pass():
 
 def test_outputs_with_repeated_keys_are_rejected():
     with pytest.raises(SchemaError, match="identified by"):
-        audit_cut(
-            lambda ticks: with_feature(ticks, pl.lit(0.0)).with_columns(pl.lit(1).alias("ts")), TICKS, CUTS
-        )
+        audit_cut(lambda ticks: with_feature(ticks, pl.lit(0.0)).with_columns(pl.lit(1).alias("ts")), TICKS, CUTS)

@@ -19,9 +19,7 @@ def rows(n=20, horizon=3, start=0):
 def test_training_labels_end_an_embargo_before_the_test(start, embargo, horizon):
     frame = rows(horizon=horizon)
     train, test = purged_split(frame, start, embargo)
-    assert train["ts"].to_list() == [
-        t for t in range(20) if t + horizon < 20 and t + horizon + embargo <= start
-    ]
+    assert train["ts"].to_list() == [t for t in range(20) if t + horizon < 20 and t + horizon + embargo <= start]
     assert test["ts"].to_list() == [t for t in range(20) if t >= start]
 
 

@@ -25,9 +25,7 @@ def features(symbols=SYMBOLS, seconds=23_400, step=5, seed=3):
         spread = 1.2 + 1.5 * np.exp(-8 * hour) + rng.gamma(2.0, 0.35, n)
         ts = OPEN_NS + SECOND * step * np.arange(1, n + 1)
         frames.append(
-            pl.DataFrame({"ts": ts, "mid_ticks": mid, "spread_bps": spread}).with_columns(
-                symbol=pl.lit(symbol)
-            )
+            pl.DataFrame({"ts": ts, "mid_ticks": mid, "spread_bps": spread}).with_columns(symbol=pl.lit(symbol))
         )
     return pl.concat(frames)
 
@@ -174,11 +172,11 @@ def alpha():
     forecast = np.linspace(-0.9, 0.9, 10)
     calibration = pl.DataFrame(
         {
-            "bucket": range(1, 11),
+            "decile": range(1, 11),
             "n": [648] * 10,
-            "forecast_mean": forecast,
-            "realised_mean": 0.6 * forecast + rng.normal(0, 0.12, 10),
-            "realised_std_error": [0.13] * 10,
+            "forecast_bps": forecast,
+            "realised_bps": 0.6 * forecast + rng.normal(0, 0.12, 10),
+            "realised_se": [0.13] * 10,
         }
     )
     middle = np.linspace(-0.5, 0.5, 5)
@@ -250,31 +248,41 @@ def backtest():
     ts = OPEN_NS + SECOND * 5 * np.arange(2_600, 4_680)
     gross = np.cumsum(rng.normal(0.006, 0.25, ts.size))
     net = gross - np.linspace(0, 21.5, ts.size)
-    curve = pl.DataFrame({"ts": ts, "gross_bps": gross, "net_bps": net, "turnover": np.full(ts.size, 0.02)})
-    summary = {
-        "gross": {
-            "total_bps": float(gross[-1]),
-            "max_drawdown_bps": 9.2,
-            "sharpe_per_period": 0.021,
-            "annualised_return": None,
-        },
-        "net": {
-            "total_bps": float(net[-1]),
-            "max_drawdown_bps": 27.9,
-            "sharpe_per_period": -0.018,
-            "annualised_return": None,
-        },
+    curve = pl.DataFrame(
+        {
+            "ts": ts,
+            "gross_bps": gross,
+            "net_bps": net,
+            "turnover": np.full(ts.size, 0.02),
+            "blind_gross_bps": 3 * gross,
+            "blind_net_bps": 3 * gross - np.linspace(0, 640, ts.size),
+        }
+    )
+    summary = {}
+    for side, values in (("gross", gross), ("net", net)):
+        summary |= {
+            f"{side}_total_bps": float(values[-1]),
+            f"{side}_max_drawdown_bps": 9.2,
+            f"{side}_hit_rate": 0.513,
+            f"{side}_sharpe_per_period": -0.018,
+            f"{side}_sharpe_annualised": None,
+            f"cost_blind_{side}_total_bps": float(3 * values[-1]),
+        }
+    summary |= {
+        "cost_total_bps": 21.5,
         "turnover": 41.6,
         "trades": 388,
-        "hit_rate": 0.513,
-        "annualisation": "not annualised: 1 day < 5",
+        "n_trials": 3,
+        "deflated_sharpe": 0.11,
+        "annualisation": "nothing is annualised: 1 day of returns, at least 5 are needed",
     }
     by_symbol = pl.DataFrame(
         {
             "symbol": SYMBOLS,
-            "gross_bps": [4.1, -2.0, 9.7],
-            "net_bps": [-3.2, -11.4, -1.1],
+            "gross_total_bps": [4.1, -2.0, 9.7],
+            "net_total_bps": [-3.2, -11.4, -1.1],
             "trades": [120, 131, 137],
+            "hit_rate": [0.51, 0.49, None],
         }
     )
     return BacktestInputs(curve, summary, by_symbol, {"fee_bps": 0.3, "half_spread": True, "latency_ms": 100})

@@ -6,7 +6,7 @@ Here: choosing tables, plots and their words. Not here: the statistics (models/m
 from __future__ import annotations
 
 from models import plots
-from models.plots.alpha import CONTROLS, in_bps, judged_row
+from models.plots.alpha import CONTROLS, judged_row
 from models.report.content import Figure, Section, Table
 from models.report.inputs import AlphaInputs, ReportInputs
 from models.report.sections.absence import absent
@@ -50,34 +50,23 @@ def _add_quantiles(section: Section, alpha: AlphaInputs) -> None:
         ),
     ):
         if frame is not None and not frame.is_empty():
-            section.tables.append(Table(title, note, in_bps(frame)))
+            section.tables.append(Table(title, note, frame))
 
 
 def _add_alpha_plots(section: Section, inputs: ReportInputs, alpha: AlphaInputs) -> None:
     row = judged_row(alpha.table["row"].to_list()).replace("_", " ")
-    caption = (
-        "IC of every row with its 95 % block-bootstrap interval. An interval that covers 0 shows no skill."
-    )
+    caption = "IC of every row with its 95 % block-bootstrap interval. An interval that covers 0 shows no skill."
     section.figures.append(Figure("Information coefficient by model", caption, plots.ic_by_row(alpha.table)))
     if alpha.ic_series is not None:
-        caption = (
-            f"IC of the {row} row in each block of the test window and its mean so far; single blocks are "
-            "noisy."
-        )
+        caption = f"IC of the {row} row in each block of the test window and its mean so far; single blocks are noisy."
         picture = plots.ic_series(alpha.ic_series, timezone=inputs.timezone)
         section.figures.append(Figure("Information coefficient through the test window", caption, picture))
     if alpha.calibration is not None:
-        caption = (
-            "A slope below the dashed line: the forecast is too large; a flat line: it carries no "
-            "information."
-        )
-        section.figures.append(
-            Figure("Calibration of the forecast", caption, plots.calibration(alpha.calibration))
-        )
+        caption = "A slope below the dashed line: the forecast is too large; a flat line: it carries no information."
+        section.figures.append(Figure("Calibration of the forecast", caption, plots.calibration(alpha.calibration)))
     if alpha.quantile_returns is not None:
         caption = (
-            "A useful forecast rises from left to right. Before cost: compare the ends with the spread and "
-            "the fees."
+            "A useful forecast rises from left to right. Before cost: compare the ends with the spread and the fees."
         )
         picture = plots.quantile_returns(alpha.quantile_returns)
         section.figures.append(Figure("Realised return by forecast quantile", caption, picture))

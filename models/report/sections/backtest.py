@@ -5,6 +5,8 @@ Here: choosing tables, plots and their words. Not here: the backtest (models/bac
 
 from __future__ import annotations
 
+import polars as pl
+
 from models import plots
 from models.report.content import Figure, Section, Table
 from models.report.inputs import BacktestInputs, ReportInputs
@@ -24,17 +26,24 @@ def backtest_section(inputs: ReportInputs) -> Section:
     text = [performance_caveat(inputs), *summary_remarks(backtest.summary)]
     section = Section(title, "\n\n".join(text))
     _add_summary(section, inputs, backtest)
+    _add_curves(section, inputs, backtest.curve)
+    return section
+
+
+def _add_curves(section: Section, inputs: ReportInputs, curve: pl.DataFrame) -> None:
     caveat = performance_caveat(inputs)
-    caption = (
-        "Cumulative return of the forecast, traded by the study's rule; the shaded area is the cost. "
-        f"{caveat}"
-    )
-    picture = plots.cumulative_return(backtest.curve, timezone=inputs.timezone)
+    caption = f"The forecast traded by the study's rule; the shaded area is the cost. {caveat}"
+    picture = plots.cumulative_return(curve, timezone=inputs.timezone)
     section.figures.append(Figure("Cumulative return, gross and net of cost", caption, picture))
     caption = "Distance of the cumulative return below its highest point so far."
-    picture = plots.drawdown(backtest.curve, timezone=inputs.timezone)
-    section.figures.append(Figure("Drawdown", caption, picture))
-    return section
+    section.figures.append(Figure("Drawdown", caption, plots.drawdown(curve, timezone=inputs.timezone)))
+    if {"blind_gross_bps", "blind_net_bps"} <= set(curve.columns):
+        caption = (
+            "A control: the same forecast traded at every decision time, whatever it costs. Its gross line "
+            "shows what the forecast knows, its net line what ignoring cost would have cost."
+        )
+        picture = plots.cumulative_return(curve, cost_blind=True, timezone=inputs.timezone)
+        section.figures.append(Figure("Cost-blind rule: cumulative return", caption, picture))
 
 
 def performance_caveat(inputs: ReportInputs) -> str:
@@ -45,24 +54,20 @@ def performance_caveat(inputs: ReportInputs) -> str:
     if inputs.trading_days < DAYS_TO_ANNUALISE:
         days = "one day" if inputs.trading_days == 1 else f"{inputs.trading_days} days"
         return f"{days.capitalize()} of data: nothing is annualised, and no performance claim is made."
-    return (
-        f"Annualised figures scale {inputs.trading_days} days to 252 a year, unless a row states otherwise."
-    )
+    return "One night: noise outweighs skill in any single one. Only rows that say so are annualised."
 
 
 def _add_summary(section: Section, inputs: ReportInputs, backtest: BacktestInputs) -> None:
-    annualised = (
-        "Annualised rows use 252 trading days unless stated otherwise."
-        if inputs.trading_days >= DAYS_TO_ANNUALISE
-        else "Nothing is annualised."
-    )
-    note = f"bps of the capital over the test window. {annualised}"
+    annualised = "Only rows that say so are annualised."
+    if inputs.trading_days < DAYS_TO_ANNUALISE:
+        annualised = "Nothing is annualised."
+    note = f"bps of the capital over the test window, simple returns added up. {annualised}"
     frame = summary_frame(backtest.summary)
     if not frame.is_empty():
         section.tables.append(Table("Performance", note, frame))
     activity = activity_frame(backtest.summary)
     if not activity.is_empty():
-        note = "Figures that cost does not change."
+        note = "Figures of the cost-aware rule that are not split into gross and net."
         section.tables.append(Table("Activity", note, activity))
     if backtest.by_symbol is not None and not backtest.by_symbol.is_empty():
         note = "Each instrument on its own capital; the portfolio weighs them equally."

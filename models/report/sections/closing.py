@@ -25,11 +25,15 @@ _DEFINITIONS = {
     "volatility": (
         ("QLIKE", "rv / f − ln(rv / f) − 1, mean over blocks (Patton 2011); 0 is perfect, lower is better."),
         ("HAR", "Intraday adaptation of Corsi (2009): last block, mean of recent blocks, session so far."),
+        ("Diebold-Mariano", "Test of equal loss against EWMA; |t| below 2 may be luck."),
         ("EWMA", "Exponentially weighted mean of past realised variance; the benchmark to beat."),
     ),
     "backtest": (
-        ("gross, net", "Before and after fees and half the quoted spread per side, in bps of the capital."),
-        ("turnover", "Sum of absolute position changes, in multiples of the capital."),
+        (
+            "gross, net",
+            "Before and after fees and half the quoted spread per side; simple returns, bps of the capital.",
+        ),
+        ("turnover", "Sum of absolute position changes, one way, in multiples of the capital."),
         ("drawdown", "Distance below the highest cumulative return so far, which starts at 0."),
     ),
 }
@@ -51,8 +55,6 @@ def definitions_section(inputs: ReportInputs) -> Section:
         "backtest": inputs.backtest,
     }
     rows = [entry for part, found in present.items() if found is not None for entry in _DEFINITIONS[part]]
-    rows.append(
-        ("bps", "Hundredths of a percent. Returns are log returns of the mid price unless stated otherwise.")
-    )
+    rows.append(("bps", "Hundredths of a percent. Returns are log returns of the mid price unless stated otherwise."))
     frame = pl.DataFrame({"figure": [row[0] for row in rows], "definition": [row[1] for row in rows]})
     return Section("Definitions", "", [Table("What the figures mean", "", frame)])

@@ -18,9 +18,7 @@ _MOST_CHARTS = 4
 def market_section(inputs: ReportInputs) -> Section:
     """What the instruments of the night did."""
     if is_empty(inputs.features) and is_empty(inputs.bars):
-        return Section(
-            "Market of the night", absent(inputs, "market", "no bars and no features of this night.")
-        )
+        return Section("Market of the night", absent(inputs, "market", "no bars and no features of this night."))
     section = Section("Market of the night", tables=[_session_table(inputs)])
     bars = None if inputs.bars is None or inputs.bars.is_empty() else with_symbol(inputs.bars)
     features = None if inputs.features is None or inputs.features.is_empty() else inputs.features

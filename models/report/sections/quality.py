@@ -43,9 +43,8 @@ def _quality_text(inputs: ReportInputs) -> str:
 def _add_ingest(section: Section, inputs: ReportInputs) -> int | None:
     if inputs.ingest is None or inputs.ingest.is_empty():
         return None
-    frame = (
-        _of_night(inputs.ingest, inputs.night).select("symbol", "rows_in", "clean", "rejected").sort("symbol")
-    )
+    counts = pl.col("rows_in", "clean", "rejected").cast(pl.Int64)
+    frame = _of_night(inputs.ingest, inputs.night).select("symbol", counts).sort("symbol")
     if frame.is_empty():
         return None
     total = frame.select(pl.lit("all").alias("symbol"), pl.col("rows_in", "clean", "rejected").sum())
@@ -53,10 +52,10 @@ def _add_ingest(section: Section, inputs: ReportInputs) -> int | None:
     share = pl.col("rejected") / pl.when(pl.col("rows_in") > 0).then(pl.col("rows_in"))
     shown = shown.with_columns(share.alias("rejected_share"))
     unbalanced = unbalanced_symbols(frame)
-    note = "Rows read = rows kept + rows rejected, for every instrument."
+    note = "Rows read = rows kept + rows rejected, for every instrument that was cleaned."
     if unbalanced:
         note = f"Rows do NOT add up for {', '.join(unbalanced)}: read differs from kept + rejected."
-    section.tables.append(Table("Rows read, kept and rejected", note, shown, frozenset({"all"})))
+    section.tables.append(Table("Rows read, kept and rejected", note, shown))
     return int(total["rows_in"][0])
 
 
@@ -89,9 +88,7 @@ def _add_rejected(section: Section, inputs: ReportInputs, rows_in: int | None) -
 def _spread_over_symbols(rejected: pl.DataFrame, total: pl.DataFrame) -> pl.DataFrame:
     if "symbol" not in rejected.columns or not 1 < rejected["symbol"].n_unique() <= _MOST_COLUMNS:
         return total
-    wide = rejected.pivot(
-        "symbol", index="reason", values="rows", aggregate_function="sum", sort_columns=True
-    )
+    wide = rejected.pivot("symbol", index="reason", values="rows", aggregate_function="sum", sort_columns=True)
     return (
         total.select("reason")
         .join(wide, on="reason", how="left", maintain_order="left")

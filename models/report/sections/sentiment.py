@@ -23,18 +23,11 @@ def sentiment_section(inputs: ReportInputs) -> Section:
     if frame is None:
         return Section(title, absent(inputs, "sentiment", "no headlines were scored for this night."))
     if frame.is_empty():
-        return Section(
-            title, "No headline was known in the night's window; sentiment features are null, not zero."
-        )
+        return Section(title, "No headline was known in the night's window; sentiment features are null, not zero.")
     simulated = int(is_simulated(frame).sum())
-    text = (
-        f"Scores are P(positive) − P(negative) of a small model; within ±{NEUTRAL_BAND:g} counts as neutral."
-    )
+    text = f"Scores are P(positive) − P(negative) of a small model; within ±{NEUTRAL_BAND:g} counts as neutral."
     if simulated:
-        text = (
-            f"SIMULATED: {simulated} of {frame.height} headlines were invented; nobody published "
-            f"them.\n\n{text}"
-        )
+        text = f"SIMULATED: {simulated} of {frame.height} headlines were invented; nobody published them.\n\n{text}"
     section = Section(title, text, [_scores_by_symbol(frame), _headline_table(frame)])
     caption = "Score of each headline at the time it could first be known. "
     caption += "Hollow marks are simulated headlines." if simulated else "All headlines are real."
@@ -57,15 +50,7 @@ def _scores_by_symbol(frame: pl.DataFrame) -> Table:
 
 
 def _headline_table(frame: pl.DataFrame) -> Table:
-    wanted = [
-        name for name in ("available_at", "symbol", "score", "headline", "source") if name in frame.columns
-    ]
-    latest = (
-        frame.sort("available_at", descending=True, maintain_order=True).select(wanted).head(_MOST_HEADLINES)
-    )
-    more = (
-        f"The latest {_MOST_HEADLINES} of {frame.height}."
-        if frame.height > _MOST_HEADLINES
-        else "All of them."
-    )
+    wanted = [name for name in ("available_at", "symbol", "score", "headline", "source") if name in frame.columns]
+    latest = frame.sort("available_at", descending=True, maintain_order=True).select(wanted).head(_MOST_HEADLINES)
+    more = f"The latest {_MOST_HEADLINES} of {frame.height}." if frame.height > _MOST_HEADLINES else "All of them."
     return Table("Headlines", f"Newest first. {more}", latest)

@@ -24,11 +24,11 @@ def volatility_section(inputs: ReportInputs) -> Section:
     section = Section(title, text)
     block = f" of {volatility.block_s} s" if volatility.block_s else ""
     note = (
-        f"One-step forecasts of the variance of the next block{block}, out of sample. Lower QLIKE is better."
+        f"One-step forecasts of the variance of the next block{block}, out of sample. Lower QLIKE is better. "
+        "Diebold-Mariano: QLIKE against EWMA, negative favours the row."
     )
-    section.tables.append(
-        Table("Volatility models", note, against_ewma(volatility.table), frozenset({"ewma"}))
-    )
+    controls = frozenset({"naive", "ewma"})
+    section.tables.append(Table("Volatility models", note, against_ewma(volatility.table), controls))
     _add_volatility_plot(section, inputs, volatility, block)
     return section
 
@@ -47,9 +47,7 @@ def against_ewma(table: pl.DataFrame) -> pl.DataFrame:
     return columns.select(*first, "qlike_vs_ewma", *rest)
 
 
-def _add_volatility_plot(
-    section: Section, inputs: ReportInputs, volatility: VolatilityInputs, block: str
-) -> None:
+def _add_volatility_plot(section: Section, inputs: ReportInputs, volatility: VolatilityInputs, block: str) -> None:
     if volatility.forecasts is None or volatility.forecasts.is_empty():
         return
     caption = (
