@@ -69,9 +69,7 @@ class ArtefactStore:
         """
         pointer = self.root / "artefacts" / name / date / "current.json"
         if not pointer.is_file():
-            raise LakeError(
-                f"artefact {name}", received=f"none for {date}", remedy=f"Materialise {name} first."
-            )
+            raise LakeError(f"artefact {name}", received=f"none for {date}", remedy=f"Materialise {name} first.")
         return Manifest.from_json(pointer.read_text())
 
     def exists(self, name: str, date: str) -> bool:

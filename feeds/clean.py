@@ -1,15 +1,15 @@
 """Cleaning: which raw rows become clean ticks, and why the others do not.
 
-In two steps, because the book is built between them from rows that are not kept themselves (the opening snapshot, quotes
-before the open):
+In two steps, because the book is built between them from rows that are not kept themselves (the opening snapshot,
+quotes before the open):
 
 1. `filter_rows` drops what must not touch the book or the tape: see `FILTER_REASONS`.
 2. the book is built (feeds/nbbo.py, sim/replay.py; nothing to do where the source states it).
 3. `finish` drops what lies outside the session or has no usable book: see `FINISH_REASONS`.
 
-Order of events: the source's own order (``sequence``) is the truth and is never re-sorted; stamps that run backwards stay
-as they are in ``ts_event``, and ``available_at`` is the running maximum of ``ts_recv``: a row cannot be known before one
-that was delivered earlier. Every rule looks at the row and its past only, so that cleaning a growing day live gives the same.
+Order of events: the source's own order (``sequence``) is the truth; stamps that run backwards stay as they are in
+``ts_event``, and ``available_at`` is the running maximum of ``ts_recv``: a row cannot be known before one that was
+delivered earlier. Every rule looks at the row and its past only, so that cleaning a growing day gives the same.
 
 Here: the rules. Not here: parsing (feeds/adapters), whether a whole day is acceptable (feeds/quality).
 """
@@ -27,12 +27,12 @@ from feeds.schema import FLAG_CLOSING, FLAG_SNAPSHOT, FLAG_SUSPICIOUS, REJECTED_
 
 BookKind = Literal["stated", "orders", "quotes"]
 
-#: Sale-condition bits (AlgoSeek's, the vendor of the US tapes) of prints whose price is not the market's at that moment,
-#: after the consolidated tape's last-sale eligibility: cash 0x2, next day 0x4, seller's option 0x8, derivatively priced
-#: 0x200, sold 0x800, out of sequence 0x4000, acquisition 0x10000, stock option 0x40000, distribution 0x80000,
-#: average price 0x100000, price variation 0x400000, prior reference price 0x2000000; and the official open 0x4000000 and
-#: close 0x1000000, which repeat an auction print. Intermarket sweeps 0x20 are eligible (they print at the market; the
-#: vendor's own minute bars leave them out of open, high, low and close but count their volume).
+#: Sale-condition bits (AlgoSeek's, the vendor of the US tapes) of prints whose price is not the market's at that
+#: moment, after the consolidated tape's last-sale eligibility: cash 0x2, next day 0x4, seller's option 0x8,
+#: derivatively priced 0x200, sold 0x800, out of sequence 0x4000, acquisition 0x10000, stock option 0x40000,
+#: distribution 0x80000, average price 0x100000, price variation 0x400000, prior reference price 0x2000000; and the
+#: official open 0x4000000 and close 0x1000000, which repeat an auction print. Intermarket sweeps 0x20 are eligible: they print
+#: at the market (the vendor's own minute bars count their volume but leave their prices out).
 NOT_LAST_SALE = 0x075D4A0E
 #: Amounts of currency from which a price is the "any price" of a market order, not a price.
 ANY_PRICE = 999_999_999.0
@@ -64,9 +64,7 @@ def book_kind(raw: pl.DataFrame) -> BookKind:
     return "quotes" if (raw["action"] == "Q").any() else "orders"
 
 
-def filter_rows(
-    raw: pl.DataFrame, spec: InstrumentSpec, bounds: tuple[int, int]
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def filter_rows(raw: pl.DataFrame, spec: InstrumentSpec, bounds: tuple[int, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """First cleaning step.
 
     Args:
@@ -119,7 +117,8 @@ def finish(booked: pl.DataFrame, bounds: tuple[int, int]) -> tuple[pl.DataFrame,
         RowAccountingError: Rows were lost.
     """
     bid, ask, price = pl.col("bid_px"), pl.col("ask_px"), pl.col("price")
-    deviation = (2 * price - bid - ask).abs()
+    # In floats: a damaged price may be so large that doubling it would wrap around.
+    deviation = (2.0 * price - bid - ask).abs()
     reason = (
         pl.when(pl.col("flags") & FLAG_SNAPSHOT > 0)
         .then(pl.lit("snapshot"))

@@ -47,6 +47,7 @@ class UnreadableFileError(T2TError):
     def __init__(self, path: object, position: str, expected: object, found: object) -> None:
         self.path = str(path)
         self.position = position
+        self.position = position
         self.found = str(found)
         super().__init__(
             f"{path} at {position}",

@@ -75,9 +75,7 @@ class Lake:
             seed=seed,
             params=dict(params or {}),
         )
-        arrow = arrow.replace_schema_metadata(
-            {**(arrow.schema.metadata or {}), _KEY: manifest.to_json().encode()}
-        )
+        arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), _KEY: manifest.to_json().encode()})
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".part.{os.getpid()}.tmp")
         try:
@@ -108,17 +106,13 @@ class Lake:
             # and key columns are part of the tables that need them.
             return pl.read_parquet(path, columns=list(columns) if columns else None, hive_partitioning=False)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise LakeError(
-                str(path), received=str(error), remedy="Materialise the partition again."
-            ) from error
+            raise LakeError(str(path), received=str(error), remedy="Materialise the partition again.") from error
 
     def manifest(self, table: str, date: str, symbol: str | None = None) -> Manifest:
         """The manifest inside a partition's file."""
         metadata = pq.read_schema(self._present(table, date, symbol)).metadata or {}
         if _KEY not in metadata:
-            raise LakeError(
-                str(self.path(table, date, symbol)), received="no manifest", expected="one in its metadata"
-            )
+            raise LakeError(str(self.path(table, date, symbol)), received="no manifest", expected="one in its metadata")
         return Manifest.from_json(metadata[_KEY].decode())
 
     def dates(self, table: str) -> list[str]:

@@ -9,8 +9,8 @@ Tapes come in two kinds, and taking one for the other gives a book that is locke
 * ``"exchange"``: each row states one exchange's own best quote, which stands until that exchange replaces it.
 
 Rules for both: size 0 or price 0 withdraws a quote. Best price over all standing quotes; its size is the *sum* over
-the exchanges at that price (what orders sent to all of them can take; the official NBBO states the largest one). Depth is
-the sum of all standing quotes: with a national tape it equals the size at the best price, as nothing more is known.
+the exchanges at that price (what orders sent to all of them can take; the official NBBO states the largest one).
+Depth is the sum of all standing quotes: with a national tape it is the size at the best price, as no more is known.
 A quote that crosses another is kept at first: crosses of some milliseconds are how prices move between exchanges, and
 cleaning drops the crossed rows. No market stays crossed, so where it does for `STALE_CROSS_NS` the older of the two
 quotes is stale: it is withdrawn until it is restated.
@@ -48,11 +48,11 @@ def with_nbbo(kept: pl.DataFrame, stated: Literal["national", "exchange"] = "nat
     exchange = np.zeros(kept.height, np.int64)
     if stated == "exchange":
         exchange = kept["exchange"].rank("dense").cast(pl.Int64).to_numpy() - 1
-    codes = [kept[name].to_physical().cast(pl.Int64).to_numpy() for name in ("action", "side")]
-    numbers = [kept[name].to_numpy() for name in ("price", "size", "ts_event")]
+    action, side = (kept[name].to_physical().cast(pl.Int64).to_numpy() for name in ("action", "side"))
+    price, size, ts_ns = (kept[name].to_numpy() for name in ("price", "size", "ts_event"))
     n_exchanges = int(exchange.max()) + 1 if kept.height else 1
     out = np.zeros((len(BOOK_COLUMNS), kept.height), np.int64)
-    fold_quotes(*codes, exchange, *numbers, n_exchanges, out)
+    fold_quotes(action, side, exchange, price, size, ts_ns, n_exchanges, out)
     filled = kept.with_columns(pl.Series(name, out[i]) for i, name in enumerate(BOOK_COLUMNS))
     return conform(filled, "raw_ticks")
 
@@ -73,7 +73,7 @@ def fold_quotes(
     sizes = np.zeros((2, n_exchanges), np.int64)
     stamps = np.zeros((2, n_exchanges), np.int64)
     top = np.zeros(6, np.int64)
-    crossed_since = np.int64(-1)
+    crossed_since = -1
     for i in range(action.size):
         if crossed_since >= 0 and ts_ns[i] - crossed_since >= STALE_CROSS_NS:
             _withdraw_stale(prices, sizes, stamps)
@@ -89,10 +89,10 @@ def fold_quotes(
             prices[:] = 0
             sizes[:] = 0
             top[:] = 0
-        if top[0] > top[2] > 0:
-            crossed_since = ts_ns[i] if crossed_since < 0 else crossed_since
-        else:
+        if not top[0] > top[2] > 0:
             crossed_since = -1
+        elif crossed_since < 0:
+            crossed_since = ts_ns[i]
         out[:, i] = top
 
 

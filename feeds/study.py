@@ -180,9 +180,7 @@ class Study(_Strict):
         if len(set(ids)) != len(ids):
             raise ValueError(f"instruments has duplicates: {ids}")
         if self.label.horizon_ms % self.grid_ms:
-            raise ValueError(
-                f"label.horizon_ms {self.label.horizon_ms} is no multiple of grid_ms {self.grid_ms}"
-            )
+            raise ValueError(f"label.horizon_ms {self.label.horizon_ms} is no multiple of grid_ms {self.grid_ms}")
         if self.bar_ms % self.rv_sample_ms:
             raise ValueError(f"bar_ms {self.bar_ms} is no multiple of rv_sample_ms {self.rv_sample_ms}")
         return self

@@ -151,9 +151,7 @@ def _inputs(forecast: pl.DataFrame, market: pl.DataFrame) -> tuple[pl.DataFrame,
         raise SchemaError("market", received="two rows of one instrument and time", expected="one")
     known = pl.col("forecast_bps").cast(pl.Float64).is_finite().fill_null(False)
     signals = forecast.filter(known).select("ts", "symbol", "forecast_bps").sort("symbol", "ts")
-    usable = pl.all_horizontal(
-        pl.col("mid_ticks", "spread_bps").cast(pl.Float64).is_finite().fill_null(False)
-    )
+    usable = pl.all_horizontal(pl.col("mid_ticks", "spread_bps").cast(pl.Float64).is_finite().fill_null(False))
     day = pl.from_epoch("ts", time_unit="ns").dt.date().alias("date")
     prices = market.filter(usable).select("ts", "symbol", "mid_ticks", "spread_bps", day).sort("symbol", "ts")
     if not signals.is_empty():
@@ -289,12 +287,8 @@ def _summary(
             f"{side}_hit_rate": float((earned > 0).mean()) if trades.height else None,  # type: ignore[arg-type]
             f"{side}_sharpe_per_period": sharpe(returns, 1.0).per_period,
             f"{side}_sharpe_annualised": sharpe(by_day, days_per_year).value if annualise else None,
-            f"{side}_annualised_return": annualised_return(by_day, days_per_year).value
-            if annualise
-            else None,
-            f"{side}_annualised_volatility": annualised_volatility(by_day, days_per_year).value
-            if annualise
-            else None,
+            f"{side}_annualised_return": annualised_return(by_day, days_per_year).value if annualise else None,
+            f"{side}_annualised_volatility": annualised_volatility(by_day, days_per_year).value if annualise else None,
             f"cost_blind_{side}_total_bps": float(curve[f"blind_{side}_bps"][-1]),
         }
     return summary | {

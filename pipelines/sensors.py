@@ -72,7 +72,7 @@ def daily_requests(found: Triage, lake: Lake, study: Study) -> list[dg.RunReques
     """One request per date with market data whose headlines or signals were made from other files."""
     from feeds.landing import file_id
 
-    ids = {info.path: file_id(info) for info in found.daily}
+    ids = {info.path: file_id(info, lake.root) for info in found.daily}
     news = tuple(sorted(ids[info.path] for info in found.daily if info.format == "news_csv"))
     signals = tuple(sorted(ids[info.path] for info in found.daily if info.format != "news_csv"))
     requests = []

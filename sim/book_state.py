@@ -88,4 +88,5 @@ def new_book(max_orders: int, max_levels: int | None = None) -> Book:
     index = np.zeros(hash_size, np.int64), np.full(hash_size, EMPTY, np.int64)
     levels = [np.zeros((2, m), np.int64) for _ in range(5)]
     free = np.arange(n - 1, -1, -1, dtype=np.int64)
-    return Book(*per_order, free, np.zeros(n, np.int64), *index, *levels, counters)
+    arrays = [*per_order, free, np.zeros(n, np.int64), *index, *levels, counters]
+    return Book(*arrays)

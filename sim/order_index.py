@@ -18,7 +18,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 def home_of(key: int, size: int) -> int:
     """The position ``key`` is looked for first; ``size`` is a power of two."""
     mixed = (np.uint64(key) * _GOLDEN) >> np.uint64(20)
-    return np.int64(mixed & np.uint64(size - 1))
+    return int(mixed & np.uint64(size - 1))
 
 
 @njit(cache=True)

@@ -93,9 +93,9 @@ def with_book(kept: pl.DataFrame, levels: int = 10) -> tuple[pl.DataFrame, BookS
     adds = int((kept["action"] == "A").sum())
     book = new_book(max_orders=adds)
     out = np.zeros((len(BOOK_COLUMNS), kept.height), np.int64)
-    columns = [kept[name].to_physical().cast(pl.Int64).to_numpy() for name in ("action", "side")]
-    columns += [kept[name].to_numpy() for name in ("order_id", "price", "size", "ts_event")]
-    longest_pending_ns, most_orders = replay(book, *columns, levels, out)
+    action, side = (kept[name].to_physical().cast(pl.Int64).to_numpy() for name in ("action", "side"))
+    order_id, price, size, ts_ns = (kept[name].to_numpy() for name in ("order_id", "price", "size", "ts_event"))
+    longest_pending_ns, most_orders = replay(book, action, side, order_id, price, size, ts_ns, levels, out)
     stats = BookStats(
         rows=kept.height,
         unknown_ids=int(book.counters[UNKNOWN_IDS]),

@@ -1,7 +1,7 @@
 """Columns the suites speak of that the tables do not have: steps, jumps, sums and consistency flags.
 
-Here: one pure function per table, frame to frame of the same height. Not here: the expectations (feeds/quality/suites.py).
-Null means "not applicable to this row"; expectations skip nulls.
+Here: one pure function per table, frame to frame of the same height. Not here: the expectations
+(feeds/quality/suites.py). Null means "not applicable to this row"; expectations skip nulls.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def features(frame: pl.DataFrame) -> pl.DataFrame:
         pl.sum_horizontal(pl.lit(0), *(pl.col(name).is_infinite().fill_null(False) for name in floats)).alias(
             "infinite_values"
         ),
-        (
-            pl.sum_horizontal(pl.lit(0), *(_is_missing(name) for name in inputs)) / max(1, len(inputs))
-        ).alias("missing_share"),
+        (pl.sum_horizontal(pl.lit(0), *(_is_missing(name) for name in inputs)) / max(1, len(inputs))).alias(
+            "missing_share"
+        ),
     ]
     if labels:
         made.append(pl.max_horizontal(pl.col(name).fill_nan(None).abs() for name in labels).alias("label_abs_bps"))

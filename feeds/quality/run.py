@@ -114,8 +114,13 @@ def _validate(present: Mapping[int, Expectation], frame: pl.DataFrame) -> dict[i
     ]
     suite = gx.ExpectationSuite(name="suite", expectations=expectations)
     outcome = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": _EXAMPLES})
-    found = {item.expectation_config.meta["position"]: item for item in outcome.results}
+    found = {_position(item): item for item in outcome.results}
     return {position: _read(item, found[position], frame.height) for position, item in present.items()}
+
+
+def _position(outcome: Any) -> int:
+    # Great Expectations returns results in an order of its own.
+    return int(outcome.expectation_config.meta["position"])
 
 
 def _arguments(expectation: Expectation) -> dict[str, Any]:

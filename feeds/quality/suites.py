@@ -71,7 +71,9 @@ def not_null(column: str) -> Expectation:
     return Expectation("expect_column_values_to_not_be_null", {"column": column})
 
 
-def mean_between(column: str, least: float | None = None, most: float | None = None, *, blocking: bool = True) -> Expectation:
+def mean_between(
+    column: str, least: float | None = None, most: float | None = None, *, blocking: bool = True
+) -> Expectation:
     """The mean (of a 0/1 column: the share) lies in ``[least, most]``."""
     return Expectation(
         "expect_column_mean_to_be_between", {"column": column, "min_value": least, "max_value": most}, blocking
@@ -92,9 +94,7 @@ def rows_at_least(count: int) -> Expectation:
 
 def has_columns(table: str) -> Expectation:
     """All columns of the schema are there; more may be."""
-    return Expectation(
-        "expect_table_columns_to_match_set", {"column_set": list(TABLES[table]), "exact_match": False}
-    )
+    return Expectation("expect_table_columns_to_match_set", {"column_set": list(TABLES[table]), "exact_match": False})
 
 
 def unique_together(*columns: str) -> Expectation:
@@ -253,4 +253,6 @@ def _in_words(expectation: Expectation) -> str:
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     bounds = f" [{'' if low is None else f'{low:g}'}, {'' if high is None else f'{high:g}'}]"
     mostly = f" for {kwargs['mostly']:.1%} of rows" if kwargs.get("mostly", 1.0) < 1 else ""
-    return f"{subject} {verb.replace('_', ' ')}".strip() + (bounds if low is not None or high is not None else "") + mostly
+    return (
+        f"{subject} {verb.replace('_', ' ')}".strip() + (bounds if low is not None or high is not None else "") + mostly
+    )

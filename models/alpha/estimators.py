@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from models.alpha.config import AlphaConfig
@@ -74,9 +75,7 @@ class Linear:
         self.intercept = float(y.mean())
         z = self._standardise(x)
         n, k = z.shape
-        self.coefficients = np.linalg.solve(
-            z.T @ z / n + self.penalty * np.eye(k), z.T @ (y - self.intercept) / n
-        )
+        self.coefficients = np.linalg.solve(z.T @ z / n + self.penalty * np.eye(k), z.T @ (y - self.intercept) / n)
         return self
 
     def predict(self, x: Floats) -> Floats:
@@ -110,11 +109,11 @@ class GradientBoosting:
             early_stopping=False,
             random_state=seed,
         )
-        self.present = np.zeros(0, dtype=bool)
+        self.present: npt.NDArray[np.bool_] = np.zeros(0, dtype=bool)
 
     def fit(self, x: Floats, y: Floats) -> GradientBoosting:
         """Grow the trees; features that are missing in every training row are left out."""
-        self.present = ~np.isnan(x).all(axis=0)
+        self.present = np.logical_not(np.isnan(x).all(axis=0))
         self.trees.fit(self._usable(x), y)
         return self
 

@@ -94,15 +94,11 @@ def evaluate_alpha(
         InsufficientDataError: No row of ``test`` has a label.
     """
     if model.label not in test.columns:
-        raise SchemaError(
-            "test set", received=f"no column {model.label}", expected="the label the model learned"
-        )
+        raise SchemaError("test set", received=f"no column {model.label}", expected="the label the model learned")
     realised_all = test[model.label].cast(pl.Float64)
     test = test.filter(realised_all.is_not_null() & realised_all.is_finite()).sort("ts", maintain_order=True)
     if test.is_empty():
-        raise InsufficientDataError(
-            "test set", received="no labelled row", remedy="Move the study's split earlier."
-        )
+        raise InsufficientDataError("test set", received="no labelled row", remedy="Move the study's split earlier.")
     settings = bootstrap or Bootstrap(max(block_ms // 3, 3 * _horizon_ms(model.label), 1))
     judge = _Judge(model, test, block_ms, settings)
     table = pl.DataFrame([judge.line(row) for row in model.rows], schema=_TABLE)

@@ -54,6 +54,4 @@ def permutation_importance(
         loss = None if before is None else before - float(np.mean(after))
         records.append({"group": group, "features": len(columns), "ic_loss": loss})
     schema = {"group": pl.String, "features": pl.Int64, "ic_loss": pl.Float64}
-    return pl.DataFrame(records, schema=schema).sort(
-        "ic_loss", "group", descending=[True, False], nulls_last=True
-    )
+    return pl.DataFrame(records, schema=schema).sort("ic_loss", "group", descending=[True, False], nulls_last=True)

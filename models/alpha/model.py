@@ -106,13 +106,9 @@ class AlphaModel:
         try:
             model = joblib.load(io.BytesIO(content))
         except Exception as error:  # unpickling damaged bytes can raise anything
-            raise LakeError(
-                "alpha model", received=repr(error), expected="bytes of AlphaModel.to_bytes"
-            ) from error
+            raise LakeError("alpha model", received=repr(error), expected="bytes of AlphaModel.to_bytes") from error
         if not isinstance(model, cls):
-            raise LakeError(
-                "alpha model", received=type(model).__name__, expected="bytes of AlphaModel.to_bytes"
-            )
+            raise LakeError("alpha model", received=type(model).__name__, expected="bytes of AlphaModel.to_bytes")
         return model
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -159,7 +159,8 @@ class FoldState:
     def to_bytes(self) -> bytes:
         """The state's arrays; see `from_bytes`."""
         buffer = io.BytesIO()
-        np.savez(buffer, scalars=self.scalars, ring=self.ring, squares=self.squares)
+        grid = np.array(repr(astuple(self.grid)))
+        np.savez(buffer, grid=grid, scalars=self.scalars, ring=self.ring, squares=self.squares)
         return buffer.getvalue()
 
     @staticmethod
@@ -167,16 +168,13 @@ class FoldState:
         """Restore a state saved by `to_bytes` for the same ``grid``.
 
         Raises:
-            SchemaError: The arrays do not fit the grid.
+            SchemaError: It was saved for another grid.
         """
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            state = FoldState(grid, arrays["scalars"], arrays["ring"], arrays["squares"])
-        wanted = init_state(grid)
-        received = [state.scalars.shape, state.ring.shape, state.squares.shape]
-        expected = [wanted.scalars.shape, wanted.ring.shape, wanted.squares.shape]
-        if received != expected:
-            raise SchemaError("feature checkpoint", received=received, expected=expected, remedy="Fold from the open.")
-        return state
+            saved, wanted = str(arrays["grid"]), repr(astuple(grid))
+            if saved != wanted:
+                raise SchemaError("feature checkpoint", received=saved, expected=wanted, remedy="Fold from the open.")
+            return FoldState(grid, arrays["scalars"], arrays["ring"], arrays["squares"])
 
 
 class FeatureRows(NamedTuple):

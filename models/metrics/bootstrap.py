@@ -81,10 +81,7 @@ def correlation_draws(cell: npt.NDArray[np.int64], left: Floats, right: Floats, 
     """
     x, y = left - left.mean(), right - right.mean()
     cells = weights.shape[1]
-    parts = [
-        np.bincount(cell, weights=part, minlength=cells)
-        for part in (np.ones_like(x), x, y, x * x, y * y, x * y)
-    ]
+    parts = [np.bincount(cell, weights=part, minlength=cells) for part in (np.ones_like(x), x, y, x * x, y * y, x * y)]
     n, sx, sy, sxx, syy, sxy = (weights @ np.stack(parts, axis=1)).T
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = (sxx - sx * sx / n) * (syy - sy * sy / n)

@@ -159,8 +159,6 @@ def _finite(returns: npt.ArrayLike) -> Floats:
     return values[np.isfinite(values)]
 
 
-def _annualised(
-    statistic: float | None, factor: float, periods_per_year: float, observations: int
-) -> Annualised:
+def _annualised(statistic: float | None, factor: float, periods_per_year: float, observations: int) -> Annualised:
     value = None if statistic is None else statistic * factor
     return Annualised(value, statistic, periods_per_year, observations)

@@ -22,7 +22,6 @@ from models.plots.style import (
     label_axes,
     legend,
     no_data,
-    note,
     time_axis,
     to_png,
     usable,
@@ -93,14 +92,13 @@ def drawdown(curve: pl.DataFrame, *, timezone: str = "UTC", dpi: int = REPORT_DP
     frame = usable(curve, "drawdown", _REQUIRED).sort("ts")
     if frame.is_empty():
         return no_data(title, "the backtest made no step", dpi)
-    figure, (axis,) = canvas(title)
-    times = clock(frame["ts"], timezone)
     net = underwater(frame["net_bps"].to_numpy())
+    figure, (axis,) = canvas(title, subtitle=f"deepest, net: {net.min():,.1f} bps".replace("-", "−"))
+    times = clock(frame["ts"], timezone)
     axis.fill_between(times, net, 0.0, color=VERMILION, alpha=0.25, linewidth=0)
     axis.plot(times, net, color=VERMILION, linewidth=1.2, label="net")
     axis.plot(times, underwater(frame["gross_bps"].to_numpy()), color=GREY, linewidth=1.0, label="gross")
     zero_line(axis)
-    note(axis, f"deepest, net: {net.min():,.1f} bps".replace("-", "−"), y=0.1)
     axis.margins(x=0.02)
     legend(axis, loc="lower left")
     label_axes(axis, y="below the peak (bps)")

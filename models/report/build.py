@@ -100,8 +100,9 @@ def _alpha(inputs: ReportInputs) -> Highlight | None:
         return None
     name = judged_row(inputs.alpha.table["row"].to_list())
     row = inputs.alpha.table.filter(pl.col("row") == name).to_dicts()[0]
-    low, high = _ic(row.get("ic_low")), _ic(row.get("ic_high"))
-    return Highlight(f"IC, {name.replace('_', ' ')}", _ic(row.get("ic")), f"95 % interval {low} to {high}")
+    low, high = row.get("ic_low"), row.get("ic_high")
+    interval = "no interval: test too short" if low is None else f"95 % interval {_ic(low)} to {_ic(high)}"
+    return Highlight(f"IC, {name.replace('_', ' ')}", _ic(row.get("ic")), interval)
 
 
 def _ic(value: Any) -> str:

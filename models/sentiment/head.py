@@ -1,6 +1,6 @@
 """The sentiment head: one hidden layer on frozen embeddings, in numpy.
 
-Here: the weights, the forward pass, loading and saving. Not here: training (fit.py, train.py), text handling (score.py).
+Here: the weights, the forward pass, loading and saving. Not here: training (fit.py, train.py), texts (score.py).
 """
 
 from __future__ import annotations

@@ -78,9 +78,9 @@ def walk_forward_daily(
         past = series[max(0, begin - window_days) if window_days else 0 : begin]
         end = min(begin + refit_every, series.size)
         recent = series[begin - WINDOWS[-1] : end - 1]
-        har[begin - min_days : end - min_days] = fit_daily_har(past, min(min_days, past.size)).predict(
-            recent
-        )[WINDOWS[-1] - 1 :]
+        har[begin - min_days : end - min_days] = fit_daily_har(past, min(min_days, past.size)).predict(recent)[
+            WINDOWS[-1] - 1 :
+        ]
     naive = np.cumsum(series)[:-1] / np.arange(1, series.size)
     return pl.DataFrame(
         {

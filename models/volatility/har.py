@@ -70,11 +70,13 @@ def har_design(series: npt.ArrayLike, windows: Sequence[int], partial: bool) -> 
     values = np.asarray(series, dtype=np.float64)
     design = np.ones((values.size, 1 + len(windows)))
     for column, window in enumerate(windows, start=1):
-        for t in range(values.size):
-            full = t + 1 >= window
-            # each window is summed afresh: running sums drift with where they began
-            mean = values[max(0, t + 1 - window) : t + 1].mean() if full or partial else np.nan
-            design[t, column] = np.log(mean)
+        # every window is summed afresh, newest first: running sums drift with where they began
+        total = values.copy()
+        for lag in range(1, min(window, values.size)):
+            total[lag:] += values[:-lag]
+        held = np.minimum(np.arange(1, values.size + 1), window)
+        mean = total / held if partial else np.where(held == window, total / window, np.nan)
+        design[:, column] = np.log(mean)
     return design
 
 

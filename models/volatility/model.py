@@ -65,13 +65,9 @@ class VolatilityModel:
         try:
             model = joblib.load(io.BytesIO(content))
         except Exception as error:  # unpickling damaged bytes can raise anything
-            raise LakeError(
-                "volatility model", received=repr(error), expected="VolatilityModel bytes"
-            ) from error
+            raise LakeError("volatility model", received=repr(error), expected="VolatilityModel bytes") from error
         if not isinstance(model, cls):
-            raise LakeError(
-                "volatility model", received=type(model).__name__, expected="VolatilityModel bytes"
-            )
+            raise LakeError("volatility model", received=type(model).__name__, expected="VolatilityModel bytes")
         return model
 
 
@@ -90,9 +86,7 @@ def fit_volatility(blocks_train: pl.DataFrame, config: VolatilityConfig) -> Vola
     means = prepared.group_by("symbol").agg(pl.col("rv").mean()).sort("symbol")
     scale = {symbol: float(rv) for symbol, rv in means.iter_rows() if rv is not None and rv > 0}
     profile = diurnal_profile(prepared)
-    notes = (
-        [] if profile is not None else ["shape of the day: fewer than 2 whole training days, taken as flat"]
-    )
+    notes = [] if profile is not None else ["shape of the day: fewer than 2 whole training days, taken as flat"]
     har = None
     try:
         har = fit_har(_sessions(prepared, scale, profile), WINDOWS, True, config.min_train_blocks, "HAR")
@@ -103,9 +97,7 @@ def fit_volatility(blocks_train: pl.DataFrame, config: VolatilityConfig) -> Vola
     return VolatilityModel(config, scale, profile, har, daily, prepared.height, tuple(notes))
 
 
-def _sessions(
-    prepared: pl.DataFrame, scale: dict[str, float], profile: Floats | None
-) -> list[tuple[Floats, Floats]]:
+def _sessions(prepared: pl.DataFrame, scale: dict[str, float], profile: Floats | None) -> list[tuple[Floats, Floats]]:
     known = prepared.filter(pl.col("symbol").is_in(list(scale)))
     sessions = []
     for (symbol, _), day in known.group_by("symbol", "date", maintain_order=True):
@@ -151,8 +143,7 @@ def forecast_volatility(model: VolatilityModel, blocks: pl.DataFrame) -> pl.Data
     """
     prepared = prepare(blocks, model.config.block_s)
     parts = [
-        _forecast_one(model, str(symbol), part)
-        for (symbol,), part in prepared.group_by("symbol", maintain_order=True)
+        _forecast_one(model, str(symbol), part) for (symbol,), part in prepared.group_by("symbol", maintain_order=True)
     ]
     schema = {"ts": pl.Int64, "target_ts": pl.Int64, "symbol": pl.String}
     schema |= dict.fromkeys(("naive", "ewma", "ewma_diurnal", "har", "rv"), pl.Float64)
@@ -175,15 +166,9 @@ def _forecast_one(model: VolatilityModel, symbol: str, blocks: pl.DataFrame) -> 
         "rv": blocks["next_rv"].cast(pl.Float64).to_numpy(),
     }
     # a variance forecast of exactly zero says that nothing is known yet
-    values = [
-        pl.Series(name, np.where(v > 0, v, np.nan) if name != "rv" else v) for name, v in columns.items()
-    ]
+    values = [pl.Series(name, np.where(v > 0, v, np.nan) if name != "rv" else v) for name, v in columns.items()]
     target = (pl.col("ts") + model.config.block_s * NS_PER_S).alias("target_ts")
-    return (
-        blocks.select("ts", target, "symbol")
-        .with_columns(values)
-        .with_columns(pl.col(pl.Float64).fill_nan(None))
-    )
+    return blocks.select("ts", target, "symbol").with_columns(values).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def _har(model: VolatilityModel, scale: float | None, blocks: pl.DataFrame) -> Floats:

@@ -202,8 +202,9 @@ def test_an_event_for_a_decision_already_made_is_rejected():
         fold(state, Events.from_clean(late))
 
 
-def test_a_checkpoint_of_another_grid_is_rejected():
-    saved = init_state(Grid.of(BOUNDS, 250, SPEC)).to_bytes()
+@pytest.mark.parametrize("other", [(BOUNDS, 250), ((OPEN_NS, CLOSE_NS + SECOND_NS), 1000)])
+def test_a_checkpoint_of_another_grid_is_rejected(other):
+    saved = init_state(Grid.of(*other, SPEC)).to_bytes()
     with pytest.raises(SchemaError, match="feature checkpoint"):
         FoldState.from_bytes(saved, Grid.of(BOUNDS, 1000, SPEC))
 

@@ -67,9 +67,8 @@ def test_order_flow_imbalance_moves_the_mid_of_a_real_stock(shared_data):
     frame = microstructure_features(clean, SESSION_NS, 10_000, spec)
     assert frame.height > 2_300
     flow, change = frame["ofi_10s"].to_numpy(), frame["return_10s_bps"].to_numpy()
-    # Cont, Kukanov and Stoikov find an R2 of about 0.65 for 50 US stocks; signed trades alone explain far less.
+    # Cont, Kukanov and Stoikov find an R2 of about 0.65 for 50 US stocks; signed trades alone explain less.
     r2 = np.corrcoef(flow, change)[0, 1] ** 2
     r2_trades = np.corrcoef(frame["signed_volume_10s"].to_numpy(), change)[0, 1] ** 2
-    print(r2, r2_trades)
     assert r2 > 0.3
     assert r2 > r2_trades

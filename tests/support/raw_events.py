@@ -29,7 +29,7 @@ def raw_frame(*events: dict) -> pl.DataFrame:
     for i, event in enumerate(events):
         row = {"ts_event": START_NS + i * MS, "sequence": i, **_DEFAULTS, **event}
         rows.append({"ts_recv": row["ts_event"], **row})
-    names = [name for name in RAW_TICKS]
+    names = list(RAW_TICKS)
     columns = {name: [row[name] for row in rows] for name in names}
     kinds = {name: pl.String if name in ("action", "side") else kind for name, kind in RAW_TICKS.items()}
     return conform(pl.DataFrame(columns, schema=kinds), "raw_ticks")

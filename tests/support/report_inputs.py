@@ -328,3 +328,23 @@ def a_full_night(**changes):
         "trading_days": 3,
     }
     return ReportInputs(**(parts | changes))
+
+
+#: Parts of a night that may be None.
+PARTS = (
+    "quality",
+    "ingest",
+    "rejected",
+    "bars",
+    "features",
+    "sentiment",
+    "alpha",
+    "volatility",
+    "backtest",
+    "previous",
+)
+
+
+def a_night_with(*parts, **changes):
+    """A night of which only ``parts`` and ``changes`` are there; drawing everything takes seconds."""
+    return a_full_night(**(dict.fromkeys(set(PARTS) - set(parts)) | changes))

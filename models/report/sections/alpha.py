@@ -62,7 +62,10 @@ def _add_alpha_plots(section: Section, inputs: ReportInputs, alpha: AlphaInputs)
         picture = plots.ic_series(alpha.ic_series, timezone=inputs.timezone)
         section.figures.append(Figure("Information coefficient through the test window", caption, picture))
     if alpha.calibration is not None:
-        caption = "A slope below the dashed line: the forecast is too large; a flat line: it carries no information."
+        caption = (
+            "A slope below the dashed line: the forecast is too large; a flat line: it carries no information. "
+            "The intervals take overlapping labels as independent and are too narrow."
+        )
         section.figures.append(Figure("Calibration of the forecast", caption, plots.calibration(alpha.calibration)))
     if alpha.quantile_returns is not None:
         caption = (

@@ -73,7 +73,7 @@ def test_boosting_finds_what_the_linear_row_cannot():
 
 def test_one_shuffle_can_mislead_where_several_do_not():
     """The spread over permutations is part of the shuffled row's interval."""
-    model, test, _, rows = judged(0.8, 21)
+    _, test, _, rows = judged(0.8, 21)
     judge_one = AlphaConfig(rows=("shuffled",), max_iter=40, min_samples_leaf=40, max_leaf_nodes=7, shuffles=1)
     single = fit_alpha(frame(1500, 0.8, 21), FEATURES, LABEL, judge_one)
     line = evaluate_alpha(single, test, 150_000).table.to_dicts()[0]
