@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_type_hints
 
 import dagster as dg
 
@@ -47,6 +47,8 @@ def failures(function: Callable[P, R]) -> Callable[P, R]:
         except T2TError as error:
             raise failure(error) from error
 
+    # Dagster resolves annotations in the wrapper's module, where the names of the asset's module mean nothing.
+    wrapped.__annotations__ = get_type_hints(function)
     return wrapped
 
 
