@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.common import table_value
+from assets.common import resolved, table_value
 from assets.partitions import StudyPartitions, split_key
 from assets.store import StudyStore
 
@@ -38,6 +38,7 @@ def _suite_check(table: str, parts: StudyPartitions, by_instrument: bool) -> dg.
         partitions_def=parts.instrument_days if by_instrument else parts.dates,
         description=f"Great Expectations suite of {table}; a failure stops its own partition's downstream only.",
     )
+    @resolved
     def check(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
         date, symbol = split_key(context) if by_instrument else (context.partition_key, None)
         return evaluate_table(store, table, date, symbol)
@@ -110,6 +111,7 @@ def _leakage_audit(parts: StudyPartitions) -> dg.AssetChecksDefinition:
         partitions_def=parts.instrument_days,
         description="Cuts the ticks at two times, recomputes, and requires every feature up to the cut bit-equal.",
     )
+    @resolved
     def leakage_audit(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
         return audit_features(store, *split_key(context))
 
@@ -151,6 +153,7 @@ def _control_rows(parts: StudyPartitions) -> dg.AssetChecksDefinition:
         partitions_def=parts.dates,
         description="A model trained on shuffled labels must show no information coefficient out of sample.",
     )
+    @resolved
     def controls_find_nothing(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
         return judge_controls(store, context.partition_key)
 

@@ -6,8 +6,9 @@ Here: small helpers around Dagster. Not here: any asset.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import dagster as dg
 
@@ -47,9 +48,14 @@ def failures(function: Callable[P, R]) -> Callable[P, R]:
         except T2TError as error:
             raise failure(error) from error
 
-    # Dagster resolves annotations in the wrapper's module, where the names of the asset's module mean nothing.
-    wrapped.__annotations__ = get_type_hints(function)
+    wrapped.__signature__ = inspect.signature(resolved(function))  # type: ignore[attr-defined]
     return wrapped
+
+
+def resolved(function: Callable[P, R]) -> Callable[P, R]:
+    """Evaluate the annotations of ``function`` in its own module: Dagster does not read them as strings."""
+    function.__annotations__ = inspect.get_annotations(function, eval_str=True)
+    return function
 
 
 def failure(error: T2TError) -> dg.Failure:

@@ -31,8 +31,8 @@ BookKind = Literal["stated", "orders", "quotes"]
 #: moment, after the consolidated tape's last-sale eligibility: cash 0x2, next day 0x4, seller's option 0x8,
 #: derivatively priced 0x200, sold 0x800, out of sequence 0x4000, acquisition 0x10000, stock option 0x40000,
 #: distribution 0x80000, average price 0x100000, price variation 0x400000, prior reference price 0x2000000; and the
-#: official open 0x4000000 and close 0x1000000, which repeat an auction print. Intermarket sweeps 0x20 are eligible: they print
-#: at the market (the vendor's own minute bars count their volume but leave their prices out).
+#: official open 0x4000000 and close 0x1000000, which repeat an auction print. Intermarket sweeps 0x20 are eligible:
+#: they print at the market (the vendor's own minute bars count their volume but leave their prices out).
 NOT_LAST_SALE = 0x075D4A0E
 #: Amounts of currency from which a price is the "any price" of a market order, not a price.
 ANY_PRICE = 999_999_999.0
