@@ -79,3 +79,7 @@ class CoverageError(T2TError):
 
 class SchemaError(T2TError):
     """A table does not have the columns or types of its contract."""
+
+
+class IncompleteDropError(UnreadableFileError):
+    """A file says too little without another one that belongs beside it and is not there (yet)."""

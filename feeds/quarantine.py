@@ -17,7 +17,7 @@ _REASON = ".reason.json"
 
 
 def quarantine(root: Path, path: Path, error: T2TError) -> Path:
-    """Move ``path`` below ``root/quarantine``, keeping its place below the landing zone, and write the reason beside it.
+    """Move ``path`` below ``root/quarantine``, in the place it had below the landing zone, with the reason beside it.
 
     Args:
         root: The study's folder.

@@ -55,12 +55,21 @@ def headlines_for(
 def signals_for(files: Sequence[FileInfo], date: str) -> pl.DataFrame:
     """Values that became known on ``date``, and per (symbol, name) the latest one before it.
 
+    Where two rows state one value of one time that became known at once, the one of the later file counts.
+
+    Args:
+        files: Files of signals, a correction after what it corrects.
+        date: ISO date, UTC.
+
     Returns:
         EXTERNAL_SIGNALS by (available_at, symbol, name).
     """
     start, end = day_bounds_ns(date)
     frames = [DAILY_ADAPTERS[info.format].read(info.path) for info in files]
     frame = pl.concat([empty("external_signals"), *frames]).filter(pl.col("available_at") < end)
-    frame = frame.sort("available_at", "effective_at", "symbol", "name", maintain_order=True)
+    key = ["available_at", "effective_at", "symbol", "name"]
+    frame = frame.unique(key, keep="last", maintain_order=True).sort(key)
     before = frame.filter(pl.col("available_at") < start).unique(["symbol", "name"], keep="last", maintain_order=True)
-    return pl.concat([before, frame.filter(pl.col("available_at") >= start)]).sort("available_at", "symbol", "name")
+    return pl.concat([before, frame.filter(pl.col("available_at") >= start)]).sort(
+        "available_at", "symbol", "name", maintain_order=True
+    )

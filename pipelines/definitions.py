@@ -49,6 +49,8 @@ def build_defs(study: str | Path | None = None, root: Path | None = None) -> dg.
         schedules=build_schedules(parts, jobs),
         sensors=build_sensors(parts, jobs),
         resources={"store": store},
+        # Steps are short and share heavy imports: one process a run, also for runs started by hand or by automation.
+        executor=dg.in_process_executor,
     )
 
 

@@ -1,27 +1,30 @@
 """What every adapter is: recognise a file by its content, parse it into canonical events, lose no row.
 
-Here: the protocol, its results, small helpers. Not here: any format (one module each).
+Two kinds of wrong input are told apart. A *file* that cannot be read whole (cut short, a line without all its cells, a
+cell of another type) is refused with its place, `UnreadableFileError`. A *row* that is well formed but cannot be placed
+(an unknown action, a quote of neither side) goes to `ParsedTicks.rejected` with a reason. Values that are merely
+implausible pass: cleaning decides about them.
+
+Here: the protocols, their results, helpers for all of them. Not here: any format (one module each), reading bytes
+(containers.py, strict_csv.py).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from feeds.errors import RowAccountingError, UnreadableFileError
+from feeds.errors import RowAccountingError, StudyError, UnreadableFileError
 from feeds.instruments import InstrumentSpec
-from feeds.schema import REJECTED_TICKS
+from feeds.schema import RAW_TICKS, conform, empty
 
-NEW_YORK = ZoneInfo("America/New_York")
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+#: Columns in which a source may state the book after an event.
+BOOK_COLUMNS = ("bid_px", "bid_sz", "ask_px", "ask_sz", "bid_depth", "ask_depth")
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class ParsedTicks:
     Attributes:
         frame: RAW_TICKS.
         rows_in: Records found in the files.
-        rejected: REJECTED_TICKS: records the parser could not place.
+        rejected: REJECTED_TICKS: records the parser could not place. Sequence numbers run over both frames.
 
     Raises:
         RowAccountingError: ``rows_in`` differs from the rows of both frames.
@@ -79,7 +82,7 @@ class Adapter(Protocol):
     whole_roles: frozenset[str]
 
     def sniff(self, path: Path) -> FileInfo | None:
-        """What ``path`` is, None where it is not of this format.
+        """What ``path`` is, None where it is not of this format. Reads the first bytes only.
 
         Raises:
             UnreadableFileError: It is of this format but damaged.
@@ -90,6 +93,7 @@ class Adapter(Protocol):
 
         Raises:
             UnreadableFileError: A file cannot be read whole.
+            StudyError: The instrument's units cannot hold the source's.
         """
 
     def default_spec(self, instrument: str) -> InstrumentSpec:
@@ -102,60 +106,74 @@ class DailyAdapter(Protocol):
     name: str
 
     def sniff(self, path: Path) -> FileInfo | None:
-        """See `Adapter.sniff`."""
+        """See `Adapter.sniff`; these files are small and read whole, for their dates."""
 
     def read(self, path: Path) -> pl.DataFrame:
-        """All rows of a file, in the schema of its table."""
+        """All rows of a file, in the schema of its table.
+
+        Raises:
+            UnreadableFileError: A row is not as the format says.
+        """
 
 
-@lru_cache(maxsize=1024)
-def midnight_ns(date: str, zone: ZoneInfo = NEW_YORK) -> int:
-    """Local midnight of an ISO date as ns UTC."""
-    moment = dt.datetime.fromisoformat(date).replace(tzinfo=zone)
-    return int((moment.astimezone(dt.UTC) - _EPOCH).total_seconds()) * 1_000_000_000
+def split_rejected(events: pl.DataFrame) -> ParsedTicks:
+    """Turn events in their final order into `ParsedTicks`.
 
-
-def only_member(path: Path, ending: str) -> str | None:
-    """Name of the only member of a zip that ends with ``ending`` (lower case), None where there is not exactly one.
-
-    Raises:
-        UnreadableFileError: The zip cannot be opened.
+    Args:
+        events: Columns of RAW_TICKS except ``sequence`` (and book columns, null where missing), and ``reason``: null
+            for rows that could be placed. A rejected row may have nulls anywhere.
     """
-    found = [name for name in zip_names(path) if name.lower().endswith(ending)]
-    return found[0] if len(found) == 1 else None
-
-
-def zip_names(path: Path) -> list[str]:
-    """Names of a zip's members.
-
-    Raises:
-        UnreadableFileError: The zip cannot be opened.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        size = path.stat().st_size
-        raise UnreadableFileError(path, f"byte {size}", "a whole zip archive", str(error)) from error
-
-
-def read_member(path: Path, name: str) -> bytes:
-    """Bytes of a zip member, checksum verified.
-
-    Raises:
-        UnreadableFileError: It is cut short or its checksum is wrong.
-    """
-    import zlib
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise UnreadableFileError(path, f"member {name}", "a whole zip member", str(error)) from error
-
-
-def rejected_frame(frame: pl.DataFrame, reason: str) -> pl.DataFrame:
-    """Rows of a frame with event columns as REJECTED_TICKS with one reason."""
-    return frame.with_columns(pl.lit(reason).alias("reason")).select(
-        pl.col(name).cast(kind) for name, kind in REJECTED_TICKS.items()
+    nulls = [name for name in BOOK_COLUMNS if name not in events.columns]
+    numbered = events.with_columns(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("sequence"), *[pl.lit(None, pl.Int64).alias(n) for n in nulls]
     )
+    placed = pl.col("reason").is_null()
+    rejected = numbered.filter(~placed)
+    return ParsedTicks(
+        frame=conform(numbered.filter(placed).select(*RAW_TICKS), "raw_ticks"),
+        rows_in=events.height,
+        rejected=conform(rejected, "rejected_ticks") if rejected.height else empty("rejected_ticks"),
+    )
+
+
+def instrument_id(path: Path, ticker: str, venue: str) -> str:
+    """``TICKER.VENUE``; a dot of the ticker (BRK.B) becomes a dash.
+
+    Raises:
+        UnreadableFileError: That is no instrument id.
+    """
+    made = f"{ticker.upper().replace('.', '-')}.{venue}"
+    try:
+        return InstrumentSpec(id=made, tick_size=1, lot_size=1).id
+    except ValueError as error:
+        raise UnreadableFileError(path, "name", "a ticker of letters, digits, dots and dashes", ticker) from error
+
+
+def iso_date(path: Path, text: str) -> str:
+    """``YYYY-MM-DD`` of a date with or without dashes.
+
+    Raises:
+        UnreadableFileError: There is no such date.
+    """
+    try:
+        return dt.date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise UnreadableFileError(path, "date", "a date YYYY-MM-DD", repr(text)) from error
+
+
+def units_per(source_unit: float, unit: float, what: str, spec: InstrumentSpec) -> int:
+    """How many of the instrument's units one unit of the source is.
+
+    Raises:
+        StudyError: It is no whole number: prices or sizes would be rounded.
+    """
+    ratio = source_unit / unit
+    whole = round(ratio)
+    if whole < 1 or abs(ratio - whole) > 1e-9 * ratio:
+        raise StudyError(
+            f"instrument {spec.id}: {what}",
+            received=unit,
+            expected=f"{source_unit}, the unit of its files, or that divided by a whole number",
+            remedy="Correct it in the study.",
+        )
+    return whole

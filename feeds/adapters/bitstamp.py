@@ -1,33 +1,42 @@
 """Bitstamp order-by-order captures: ``orders.csv[.gz]``, ``trades.csv`` and ``meta.json`` in one folder.
 
-Orders: ``id,timestamp,exchange_timestamp,price,volume,action,direction`` (ms stamps; ``volume`` after a change is what rests).
-Trades: one row a match with the ids of both orders. Meta: pair, counts of the opening snapshot and of the closing deletes.
+Orders: ``id,timestamp,exchange_timestamp,price,volume,action,direction``; ``timestamp`` is the capturing machine's
+clock, ``exchange_timestamp`` the venue's, both in ms; ``volume`` is what rests after a ``created`` or ``changed`` and
+what rested until a ``deleted``. Trades: one row a match, with the ids of both orders. Meta: the pair, and how many rows
+are the opening snapshot, live, and the deletes that close the capture.
 
-Here: this format. Not here: what an order through the opposite best means for the displayed book (sim/book.py).
+Here: this format. Not here: what an order through the opposite best means for the displayed book (sim/book.py), orders
+without a price (feeds/clean.py).
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import zlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from feeds.adapters.base import FileInfo, ParsedTicks, rejected_frame
-from feeds.errors import UnreadableFileError
+from feeds.adapters.base import FileInfo, ParsedTicks, instrument_id, iso_date, split_rejected
+from feeds.adapters.containers import file_head, first_line, is_zip, read_whole
+from feeds.adapters.strict_csv import CsvSchema, read_strict
+from feeds.errors import IncompleteDropError, UnreadableFileError
 from feeds.instruments import InstrumentSpec
-from feeds.schema import FLAG_CLOSING, FLAG_SNAPSHOT, RAW_TICKS, conform
+from feeds.schema import FLAG_CLOSING, FLAG_SNAPSHOT
 
+META_NAME = "meta.json"
 ORDERS_HEADER = "id,timestamp,exchange_timestamp,price,volume,action,direction"
 TRADES_HEADER = "trade_id,timestamp,exchange_timestamp,price,amount,buy_order_id,sell_order_id,side"
 _NS_PER_MS = 1_000_000
 _ACTIONS = {"created": "A", "changed": "M", "deleted": "C"}
-_ORDERS: dict[str, Any] = {
+_MEANS_BITSTAMP = re.compile(rb'"pair"\s*:.*bitstamp|bitstamp.*"pair"\s*:', re.DOTALL)
+#: A price within this share of a tick of a whole tick is that tick: decimals are read as floats.
+_TICK_TOLERANCE = 1e-6
+#: Largest whole number up to which every whole number is a float.
+_EXACT_FLOAT = 2.0**53
+_ORDERS: CsvSchema = {
     "id": pl.Int64,
     "timestamp": pl.Int64,
     "exchange_timestamp": pl.Int64,
@@ -36,7 +45,7 @@ _ORDERS: dict[str, Any] = {
     "action": pl.String,
     "direction": pl.String,
 }
-_TRADES: dict[str, Any] = {
+_TRADES: CsvSchema = {
     "trade_id": pl.Int64,
     "timestamp": pl.Int64,
     "exchange_timestamp": pl.Int64,
@@ -56,134 +65,151 @@ class Bitstamp:
     whole_roles: frozenset[str] = frozenset()
 
     def sniff(self, path: Path) -> FileInfo | None:
-        """Recognise header or keys; pair and date come from the capture's meta.json in the same folder."""
-        role = _role(path)
+        """Header or keys tell the role; pair and date come from the capture's meta.json in the same folder.
+
+        The date is the UTC date on which the capture started: one capture is one instrument-day.
+        """
+        role = None if is_zip(path) else _role(path)
         if role is None:
             return None
-        meta = _meta(path if role == "meta" else path.with_name("meta.json"))
-        return FileInfo(path, self.name, role, f"{meta['pair'].upper()}.BITSTAMP", (meta["started_at"][:10],))
+        meta_path = path if role == "meta" else path.with_name(META_NAME)
+        if not meta_path.is_file():
+            raise IncompleteDropError(path, "folder", f"{META_NAME} of the capture beside it", "none")
+        meta = _meta(meta_path)
+        pair = re.sub(r"[^A-Za-z0-9]", "", meta["pair"])
+        instrument = instrument_id(meta_path, pair, "BITSTAMP")
+        return FileInfo(path, self.name, role, instrument, (iso_date(meta_path, meta["started_at"][:10]),))
 
     def parse(self, files: Mapping[str, Path], spec: InstrumentSpec, date: str) -> ParsedTicks:
-        """Order events in file order, trades merged in by receive time.
+        """Order events in file order, trades merged in by receive time, orders first at equal stamps.
 
-        The file order of orders is the truth where stamps run backwards: trades are placed by the running maximum of the
-        orders' receive times.
+        The file order of orders is the truth where stamps run backwards (the snapshot is stamped when it was complete,
+        after the first live messages): trades are placed by the running maximum of the receive times. A trade print
+        comes over another channel some 40 ms after the order events of its match; both are rows, and ``order_id`` of
+        the print is the resting order. Rejected: ``unknown_action``, ``off_tick_price`` and ``not_a_size`` where the
+        instrument's integers cannot hold the number.
         """
         meta = _meta(files["meta"])
-        orders = _order_events(_csv(files["orders"], ORDERS_HEADER, _ORDERS), meta)
-        trades = _trade_events(_csv(files["trades"], TRADES_HEADER, _TRADES))
-        merged = pl.concat([orders, trades]).sort("placed", "kind", maintain_order=True)
-        events = merged.with_columns(
-            sequence=pl.int_range(pl.len(), dtype=pl.Int64),
+        orders = _orders(files["orders"], meta)
+        trades = _trades(files["trades"], meta)
+        merged = pl.concat([_order_events(orders, meta), _trade_events(trades)])
+        price, size = pl.col("price") / spec.tick_size, pl.col("volume") / spec.lot_size
+        on_tick = ((price - price.round()).abs() <= _TICK_TOLERANCE * price.abs().clip(1.0)) & _is_exact(price)
+        is_size = _is_exact(size)
+        known = pl.col("action").is_not_null() & pl.col("side").is_not_null()
+        reason = (
+            pl.when(~known)
+            .then(pl.lit("unknown_action"))
+            .when(~on_tick)
+            .then(pl.lit("off_tick_price"))
+            .when(~is_size)
+            .then(pl.lit("not_a_size"))
+        )
+        events = merged.sort("placed", maintain_order=True).with_columns(
             ts_event=pl.col("exchange_timestamp") * _NS_PER_MS,
             ts_recv=pl.col("timestamp") * _NS_PER_MS,
-            price=(pl.col("price") / spec.tick_size).round().cast(pl.Int64),
-            size=(pl.col("volume") / spec.lot_size).round().cast(pl.Int64),
+            price=pl.when(on_tick).then(price.round()).cast(pl.Int64),
+            size=pl.when(is_size).then(size.round()).cast(pl.Int64),
             exchange=pl.lit(""),
             condition=pl.lit(0, pl.Int64),
-            **{name: pl.lit(None, pl.Int64) for name in list(RAW_TICKS)[-6:]},
+            reason=reason,
         )
-        known = pl.col("action").is_not_null() & pl.col("side").is_not_null()
-        unknown = events.filter(~known).with_columns(action=pl.lit("H"), side=pl.lit("N"))
-        frame = conform(events.filter(known), "raw_ticks")
-        return ParsedTicks(frame, events.height, rejected_frame(unknown, "unknown_action"))
+        return split_rejected(events)
 
     def default_spec(self, instrument: str) -> InstrumentSpec:
-        """Whole dollars and 1e-8 coins, as BTC/USD trades."""
-        return InstrumentSpec(id=instrument, tick_size=1.0, lot_size=1e-8)
+        """1e-8 coins; whole dollars for BTC/USD, as it trades, and a unit finer than any other pair's tick else."""
+        tick = 1.0 if instrument == "BTCUSD.BITSTAMP" else 1e-8
+        return InstrumentSpec(id=instrument, tick_size=tick, lot_size=1e-8)
+
+
+def _is_exact(value: pl.Expr) -> pl.Expr:
+    return value.is_finite() & (value.abs() <= _EXACT_FLOAT)
 
 
 def _role(path: Path) -> str | None:
-    with path.open("rb") as handle:
-        head = handle.read(4096)
-    if head.startswith(b"\x1f\x8b"):
-        head = _gunzip_head(path)
-    first = head.split(b"\n", 1)[0].decode("utf-8", errors="replace").strip()
-    if first == ORDERS_HEADER:
-        return "orders"
-    if first == TRADES_HEADER:
-        return "trades"
-    return "meta" if head.lstrip().startswith(b"{") and b"started_at" in head and b"bitstamp" in head else None
-
-
-def _gunzip_head(path: Path) -> bytes:
-    try:
-        with gzip.open(path) as handle:
-            return handle.read(4096)
-    except (OSError, EOFError, zlib.error):
-        return b""
+    head = file_head(path)
+    role = {ORDERS_HEADER: "orders", TRADES_HEADER: "trades"}.get(first_line(head))
+    if role is None and head.lstrip().startswith(b"{") and _MEANS_BITSTAMP.search(head):
+        return "meta"
+    return role
 
 
 def _meta(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UnreadableFileError(path, "folder", "meta.json beside the capture's files", "none")
     try:
-        meta = json.loads(path.read_text())
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UnreadableFileError(path, "byte 0", "JSON", str(error)) from error
-    missing = [key for key in ("pair", "started_at") if not isinstance(meta.get(key), str)]
-    if missing:
-        raise UnreadableFileError(path, "keys", f"texts {missing}", sorted(meta))
+        meta = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        raise UnreadableFileError(path, f"byte {error.pos}", "JSON", error.msg) from error
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(path, f"byte {error.start}", "UTF-8 text", error.reason) from error
+    for key in ("pair", "started_at"):
+        if not isinstance(meta.get(key), str):
+            raise UnreadableFileError(path, f"key {key}", "a text", repr(meta.get(key)))
+    for key in ("synthetic_created", "synthetic_deleted"):
+        if not isinstance(meta.get(key, 0), int) or meta.get(key, 0) < 0:
+            raise UnreadableFileError(path, f"key {key}", "a count of rows", repr(meta[key]))
     return meta
 
 
-def _csv(path: Path, header: str, schema: dict[str, Any]) -> pl.DataFrame:
-    content = path.read_bytes()
-    if content.startswith(b"\x1f\x8b"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UnreadableFileError(path, f"byte {path.stat().st_size}", "a whole gzip file", str(error)) from error
-    if not content.endswith(b"\n"):
-        line = content.count(b"\n") + 1
-        raise UnreadableFileError(path, f"line {line}", "a line end", f"the file stops after {content[-40:]!r}")
-    try:
-        return pl.read_csv(io.BytesIO(content), schema=schema)
-    except pl.exceptions.PolarsError as error:
-        columns = header.count(",")
-        for number, line in enumerate(content.splitlines(), start=1):
-            if line.count(b",") != columns:
-                raise UnreadableFileError(path, f"line {number}", f"{columns + 1} columns", line[:80]) from error
-        raise UnreadableFileError(path, "some line", header, str(error).splitlines()[0][:200]) from error
+def _orders(path: Path, meta: Mapping[str, Any]) -> pl.DataFrame:
+    frame = read_strict(path, read_whole(path), _ORDERS, ORDERS_HEADER)
+    synthetic = meta.get("synthetic_created", 0) + meta.get("synthetic_deleted", 0)
+    _check_rows(path, frame, meta.get("total_order_rows"))
+    if synthetic > frame.height:
+        expected = f"at least {synthetic} rows: the opening and closing ones alone"
+        raise UnreadableFileError(path, f"line {frame.height + 1}", expected, f"{frame.height} rows")
+    return frame
 
 
-def _order_events(frame: pl.DataFrame, meta: Mapping[str, Any]) -> pl.DataFrame:
-    opening, closing = int(meta.get("synthetic_created", 0)), int(meta.get("synthetic_deleted", 0))
+def _trades(path: Path, meta: Mapping[str, Any]) -> pl.DataFrame:
+    frame = read_strict(path, read_whole(path), _TRADES, TRADES_HEADER)
+    _check_rows(path, frame, meta.get("trades"))
+    return frame
+
+
+def _check_rows(path: Path, frame: pl.DataFrame, stated: object) -> None:
+    if stated is not None and stated != frame.height:
+        raise UnreadableFileError(
+            path, f"line {frame.height + 1}", f"{stated} rows, as {META_NAME} says", f"{frame.height} rows"
+        )
+
+
+def _order_events(orders: pl.DataFrame, meta: Mapping[str, Any]) -> pl.DataFrame:
+    first_closing = orders.height - meta.get("synthetic_deleted", 0)
     row = pl.int_range(pl.len())
     flags = (
-        pl.when(row < opening)
+        pl.when(row < meta.get("synthetic_created", 0))
         .then(FLAG_SNAPSHOT)
-        .when(row >= frame.height - closing)
+        .when(row >= first_closing)
         .then(FLAG_CLOSING)
         .otherwise(0)
-        .cast(pl.UInt8)
     )
-    return frame.select(
+    return orders.select(
         pl.col("timestamp").cum_max().alias("placed"),
-        pl.lit(0).alias("kind"),
         "timestamp",
         "exchange_timestamp",
-        pl.col("action").replace_strict(_ACTIONS, default=None),
-        pl.col("direction").replace_strict({"bid": "B", "ask": "A"}, default=None).alias("side"),
+        pl.col("action").replace_strict(_ACTIONS, default=None, return_dtype=pl.String),
+        _mapped("direction", {"bid": "B", "ask": "A"}),
         pl.col("id").alias("order_id"),
         "price",
         "volume",
-        flags.alias("flags"),
+        flags.cast(pl.UInt8).alias("flags"),
     )
 
 
-def _trade_events(frame: pl.DataFrame) -> pl.DataFrame:
-    buyer = pl.col("side") == "buy"
-    return frame.select(
-        pl.col("timestamp").alias("placed"),
-        pl.lit(1).alias("kind"),
+def _trade_events(trades: pl.DataFrame) -> pl.DataFrame:
+    buyer_took = pl.col("side") == "buy"
+    return trades.select(
+        pl.col("timestamp").cum_max().alias("placed"),
         "timestamp",
         "exchange_timestamp",
         pl.lit("T").alias("action"),
-        pl.col("side").replace_strict({"buy": "B", "sell": "A"}, default=None),
-        # the resting order: the one that did not take
-        pl.when(buyer).then(pl.col("sell_order_id")).otherwise(pl.col("buy_order_id")).alias("order_id"),
+        _mapped("side", {"buy": "B", "sell": "A"}),
+        pl.when(buyer_took).then("sell_order_id").otherwise("buy_order_id").alias("order_id"),
         "price",
         pl.col("amount").alias("volume"),
         pl.lit(0, pl.UInt8).alias("flags"),
     )
+
+
+def _mapped(column: str, sides: Mapping[str, str]) -> pl.Expr:
+    return pl.col(column).replace_strict(sides, default=None, return_dtype=pl.String).alias("side")

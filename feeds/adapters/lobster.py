@@ -1,35 +1,50 @@
 """LOBSTER: NASDAQ messages with the matching order-book rows, as one zip or as a pair of csv files (gz allowed).
 
-Message: ``seconds after midnight New York, type, order id, size, price x 10^4, direction``; book row k is the book after
-message k: ``ask price, ask size, bid price, bid size`` per level.
+Message: ``seconds after midnight New York, type, order id, size, price x 10^4, direction``; book row k is the book
+after message k: ``ask price, ask size, bid price, bid size`` per level. Sources: "LOBSTER sample files read-me", 2013;
+type 6 (cross trades): the output page of lobsterdata.com.
 
 Here: this format. Not here: building a book from the messages (sim/replay.py).
 """
 
 from __future__ import annotations
 
-import gzip
-import io
+import datetime as dt
 import re
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
-from feeds.adapters.base import FileInfo, ParsedTicks, midnight_ns, read_member, rejected_frame, zip_names
+from feeds.adapters.base import FileInfo, ParsedTicks, instrument_id, iso_date, split_rejected, units_per
+from feeds.adapters.containers import file_head, first_line, is_zip, member_head, read_member, read_whole, zip_names
+from feeds.adapters.strict_csv import CsvSchema, read_strict
+from feeds.calendar import split_ns
 from feeds.errors import UnreadableFileError
 from feeds.instruments import InstrumentSpec
-from feeds.schema import conform
 
-_NAME = re.compile(r"([A-Z0-9.-]+)_(\d{4}-\d{2}-\d{2})_\d+_\d+_(message|orderbook)_(\d+)\.csv(\.gz)?$")
+_NAME = re.compile(r"([A-Z0-9.-]+)_(\d{4}-\d{2}-\d{2})_\d+_\d+_(message|orderbook)_\d+\.csv(?:\.gz)?$")
+_LINES = {
+    "message": re.compile(r"\d+(\.\d+)?,\d+,-?\d+,-?\d+,-?\d+,-?1"),
+    "orderbook": re.compile(r"-?\d+,\d+,-?\d+,\d+(,-?\d+,\d+,-?\d+,\d+)*"),
+}
+_TIME = r"^(\d{1,5})(?:\.(\d{1,18}))?$"
 _PRICE_UNIT = 1e-4
-#: LOBSTER's price of an empty level.
-_EMPTY = 9_999_999_999
+#: LOBSTER's price of an empty level; negative for bids.
+_NO_PRICE = 9_999_999_999
 _MAX_LEVELS = 10
-_MESSAGE = ["time", "type", "order_id", "size", "price", "direction"]
-#: Message type -> action. An execution of a visible order prints and reduces it, a hidden one only prints.
-_ACTIONS = {1: "A", 2: "C", 3: "C", 4: "F", 5: "T", 7: "H"}
+_NS_PER_S = 1_000_000_000
+_MESSAGE: CsvSchema = {
+    "time": pl.String,
+    "type": pl.Int64,
+    "order_id": pl.Int64,
+    "size": pl.Int64,
+    "price": pl.Int64,
+    "direction": pl.Int64,
+}
+_HIDDEN, _CROSS, _HALT = 5, 6, 7
+#: An execution of a visible order prints and reduces it (F), one of a hidden order or a cross only prints (T).
+_ACTIONS = {1: "A", 2: "C", 3: "C", 4: "F", _HIDDEN: "T", _CROSS: "T", _HALT: "H"}
 
 
 class Lobster:
@@ -40,50 +55,64 @@ class Lobster:
     whole_roles = frozenset({"zip"})
 
     def sniff(self, path: Path) -> FileInfo | None:
-        """Recognise a zip by its members' names, a csv by its name and first line."""
-        with path.open("rb") as handle:
-            magic = handle.read(4)
-        if magic.startswith(b"PK"):
+        """The first line tells the role; symbol and date stand in the names only."""
+        if is_zip(path):
             return self._sniff_zip(path)
         match = _NAME.search(path.name)
         if match is None:
             return None
-        ticker, date, role = match.group(1), match.group(2), match.group(3)
-        first = _read_text(path).split(b"\n", 1)[0]
-        columns = first.count(b",") + 1
-        wanted = 6 if role == "message" else 4 * int(match.group(4))
-        if columns != wanted:
-            raise UnreadableFileError(path, "line 1", f"{wanted} columns", f"{columns} columns")
-        return FileInfo(path, self.name, role, f"{ticker}.NASDAQ", (date,))
+        _check_line(path, first_line(file_head(path)), match.group(3))
+        return self._info(path, match.group(3), match)
 
     def _sniff_zip(self, path: Path) -> FileInfo | None:
-        found = {m.group(3): m for name in zip_names(path) if (m := _NAME.search(name))}
+        found = _members(path)
         if not found:
             return None
         if set(found) != {"message", "orderbook"}:
-            raise UnreadableFileError(path, "the archive's directory", "a message and an orderbook csv", sorted(found))
-        match = found["message"]
-        return FileInfo(path, self.name, "zip", f"{match.group(1)}.NASDAQ", (match.group(2),))
+            expected = "a message and an orderbook csv"
+            raise UnreadableFileError(path, "the archive's directory", expected, f"only {sorted(found)}")
+        for role, match in found.items():
+            _check_line(path, first_line(member_head(path, match.string)), role)
+        return self._info(path, "zip", found["message"])
+
+    def _info(self, path: Path, role: str, match: re.Match[str]) -> FileInfo:
+        instrument = instrument_id(path, match.group(1), "NASDAQ")
+        return FileInfo(path, self.name, role, instrument, (iso_date(path, match.group(2)),))
 
     def parse(self, files: Mapping[str, Path], spec: InstrumentSpec, date: str) -> ParsedTicks:
-        """One event a message; the book columns hold the book row after it, depth over at most 10 levels."""
+        """One event a message, in file order; the book columns hold the book row after it.
+
+        One clock: ``ts_recv`` is ``ts_event``. Depth sums over at most 10 levels. A halt message (type 7) is an ``H``
+        row with price 0, its code (-1 halt, 0 quoting, 1 trading) in ``condition``. A message of an unknown type is
+        rejected as ``unknown_message_type``.
+        """
+        ticks = units_per(_PRICE_UNIT, spec.tick_size, "tick_size", spec)
+        lots = units_per(1.0, spec.lot_size, "lot_size", spec)
         message_path, message = _content(files, "message")
         book_path, book = _content(files, "orderbook")
-        messages = _messages(message_path, message)
-        books = _books(book_path, book)
+        messages, books = _messages(message_path, message), _books(book_path, book)
         if messages.height != books.height:
-            raise UnreadableFileError(
-                book_path, f"line {books.height}", f"{messages.height} book rows, one a message", f"{books.height}"
+            expected, found = f"{messages.height} book rows, one a message", f"{books.height} rows"
+            raise UnreadableFileError(book_path, f"line {min(messages.height, books.height) + 1}", expected, found)
+        stamp = split_ns("XNYS", date, dt.time()) + pl.col("since_midnight_ns")
+        halt = pl.col("type") == _HALT
+        action = pl.col("type").replace_strict(_ACTIONS, default=None, return_dtype=pl.String)
+        events = pl.concat([messages, books], how="horizontal").with_columns(
+            ts_event=stamp,
+            ts_recv=stamp,
+            action=action,
+            side=_side(),
+            price=pl.when(halt).then(0).otherwise(pl.col("price")),
+            exchange=pl.lit(""),
+            condition=pl.when(halt).then(pl.col("price")).otherwise(0),
+            flags=pl.lit(0, pl.UInt8),
+            reason=pl.when(action.is_null()).then(pl.lit("unknown_message_type")),
+        )
+        return split_rejected(
+            events.with_columns(
+                *[pl.col(name) * ticks for name in ("price", "bid_px", "ask_px")],
+                *[pl.col(name) * lots for name in ("size", "bid_sz", "ask_sz", "bid_depth", "ask_depth")],
             )
-        scale = _PRICE_UNIT / spec.tick_size
-        events = pl.concat([messages, books], how="horizontal").with_row_index("sequence")
-        known = pl.col("type").is_in(list(_ACTIONS))
-        rejected = events.filter(~known).with_columns(action=pl.lit("H"), side=pl.lit("N"))
-        rejected = rejected.with_columns(ts_event=pl.col("since_midnight_ns") + midnight_ns(date))
-        return ParsedTicks(
-            _canonical(events.filter(known), date, scale, spec.lot_size),
-            events.height,
-            rejected_frame(rejected, "unknown_message_type"),
         )
 
     def default_spec(self, instrument: str) -> InstrumentSpec:
@@ -91,102 +120,68 @@ class Lobster:
         return InstrumentSpec(id=instrument, tick_size=_PRICE_UNIT, lot_size=1, quote_increment_ticks=100)
 
 
-def _canonical(events: pl.DataFrame, date: str, scale: float, lot_size: float) -> pl.DataFrame:
-    resting = pl.when(pl.col("direction") == 1).then(pl.lit("B")).otherwise(pl.lit("A"))
-    aggressor = pl.when(pl.col("direction") == 1).then(pl.lit("A")).otherwise(pl.lit("B"))
-    kind = pl.col("type")
-    stamp = pl.col("since_midnight_ns") + midnight_ns(date)
-    prices = ["price", "bid_px", "ask_px"]
-    sizes = ["size", "bid_sz", "ask_sz", "bid_depth", "ask_depth"]
-    halt = kind == 7
-    return conform(
-        events.with_columns(
-            ts_event=stamp,
-            ts_recv=stamp,
-            action=kind.replace_strict(_ACTIONS, return_dtype=pl.String),
-            side=pl.when(halt).then(pl.lit("N")).when(kind == 5).then(aggressor).otherwise(resting),
-            price=pl.when(halt).then(0).otherwise(pl.col("price")),
-            exchange=pl.lit(""),
-            condition=pl.when(halt).then(pl.col("price")).otherwise(0),
-            flags=pl.lit(0, pl.UInt8),
-        ).with_columns(
-            *[(pl.col(name) * scale).round().cast(pl.Int64) for name in prices if scale != 1],
-            *[(pl.col(name) / lot_size).round().cast(pl.Int64) for name in sizes if lot_size != 1],
-        ),
-        "raw_ticks",
-    )
+def _members(path: Path) -> dict[str, re.Match[str]]:
+    matches = [match for name in zip_names(path) if (match := _NAME.search(name))]
+    return {match.group(3): match for match in matches}
+
+
+def _check_line(path: Path, line: str, role: str) -> None:
+    if not _LINES[role].fullmatch(line):
+        expected = "6 message columns" if role == "message" else "4 whole numbers a level"
+        raise UnreadableFileError(path, "line 1", expected, repr(line[:80]) if line else "an empty file")
+
+
+def _side() -> pl.Expr:
+    """Of the resting order; of a hidden execution the aggressor's, which is the other one; N where nobody is."""
+    buy = pl.col("direction") == 1
+    aggressor_buys = pl.when(buy).then(pl.lit("A")).otherwise(pl.lit("B"))
+    resting = pl.when(buy).then(pl.lit("B")).otherwise(pl.lit("A"))
+    nobody = pl.col("type").is_in([_CROSS, _HALT])
+    return pl.when(nobody).then(pl.lit("N")).when(pl.col("type") == _HIDDEN).then(aggressor_buys).otherwise(resting)
 
 
 def _content(files: Mapping[str, Path], role: str) -> tuple[Path, bytes]:
     if "zip" not in files:
-        return files[role], _read_text(files[role])
+        return files[role], read_whole(files[role])
     path = files["zip"]
-    names = [name for name in zip_names(path) if (m := _NAME.search(name)) and m.group(3) == role]
-    return path, read_member(path, names[0])
-
-
-def _read_text(path: Path) -> bytes:
-    content = path.read_bytes()
-    if not content.startswith(b"\x1f\x8b"):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableFileError(path, f"byte {len(content)}", "a whole gzip file", str(error)) from error
-
-
-def _csv(path: Path, content: bytes, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
-    if not content.strip():
-        raise UnreadableFileError(path, "line 1", f"{len(schema)} columns", "an empty file")
-    if not content.endswith(b"\n"):
-        last = content.rsplit(b"\n", 1)[-1]
-        line = content.count(b"\n") + 1
-        raise UnreadableFileError(path, f"line {line}", "a line end", f"the file stops after {last[-40:]!r}")
-    try:
-        return pl.read_csv(io.BytesIO(content), has_header=False, schema=schema)
-    except pl.exceptions.PolarsError as error:
-        for number, line in enumerate(content.splitlines(), start=1):
-            if line.count(b",") != len(schema) - 1:
-                raise UnreadableFileError(path, f"line {number}", f"{len(schema)} columns", line[:80]) from error
-        raise UnreadableFileError(path, "some line", "whole numbers", str(error).splitlines()[0][:200]) from error
+    found = _members(path)
+    if role not in found:
+        raise UnreadableFileError(path, "the archive's directory", f"a csv of role {role}", sorted(found))
+    return path, read_member(path, found[role].string)
 
 
 def _messages(path: Path, content: bytes) -> pl.DataFrame:
-    """Messages with the stamp as exact ns: a float of seconds loses the last digits."""
-    schema: dict[str, type[pl.DataType]] = dict.fromkeys(_MESSAGE, pl.Int64) | {"time": pl.String}  # type: ignore[assignment]
-    frame = _csv(path, content, schema)
-    parts = pl.col("time").str.split_exact(".", 1)
-    whole = parts.struct.field("field_0").cast(pl.Int64, strict=False)
-    fraction = (
-        parts.struct.field("field_1").fill_null("0").str.slice(0, 9).str.pad_end(9, "0").cast(pl.Int64, strict=False)
-    )
-    frame = frame.with_columns(since_midnight_ns=whole * 1_000_000_000 + fraction)
-    bad = frame.with_row_index("n").filter(
-        pl.col("since_midnight_ns").is_null() | pl.any_horizontal(pl.all().is_null())
-    )
-    if bad.height:
-        raise UnreadableFileError(path, f"line {bad['n'][0] + 1}", "six numbers", str(bad.row(0)[1:7]))
+    """Messages with the stamp as exact ns: a float of seconds loses the last digits.
+
+    Real files do hold stamps that went through a float (43002.632812672004): what lies below 1 ns is rounded away.
+    """
+    frame = read_strict(path, content, _MESSAGE)
+    whole = pl.col("time").str.extract(_TIME, 1).cast(pl.Int64)
+    decimals = pl.col("time").str.extract(_TIME, 2).fill_null("").str.pad_end(10, "0")
+    tenths_of_ns = decimals.str.head(10).cast(pl.Int64)
+    frame = frame.with_columns(since_midnight_ns=whole * _NS_PER_S + (tenths_of_ns + 5) // 10)
+    wrong = frame["since_midnight_ns"].is_null() | ~frame["direction"].is_in([-1, 1])
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        expected = "seconds after midnight and a direction of 1 or -1"
+        raise UnreadableFileError(path, f"line {row + 1}", expected, frame.row(row)[:6])
     return frame
 
 
 def _books(path: Path, content: bytes) -> pl.DataFrame:
-    first = content.split(b"\n", 1)[0]
-    levels = (first.count(b",") + 1) // 4
-    names = [f"{what}{level}" for level in range(levels) for what in ("ap", "as", "bp", "bs")]
-    frame = _csv(path, content, dict.fromkeys(names, pl.Int64))
+    columns = content.partition(b"\n")[0].count(b",") + 1
+    if columns % 4:
+        raise UnreadableFileError(path, "line 1", "4 columns a level", f"{columns} columns")
+    levels = columns // 4
+    names = [f"{what}{level}" for level in range(levels) for what in ("ask_px", "ask_sz", "bid_px", "bid_sz")]
+    frame = read_strict(path, content, dict.fromkeys(names, pl.Int64))
 
-    def price(what: str, size: str) -> pl.Expr:
-        empty = (pl.col(f"{what}0").abs() >= _EMPTY) | (pl.col(f"{size}0") == 0)
-        return pl.when(empty).then(0).otherwise(pl.col(f"{what}0"))
+    def best(side: str) -> list[pl.Expr]:
+        empty = (pl.col(f"{side}_px0").abs() >= _NO_PRICE) | (pl.col(f"{side}_sz0") == 0)
+        return [pl.when(empty).then(0).otherwise(f"{side}_{what}0").alias(f"{side}_{what}") for what in ("px", "sz")]
 
-    def depth(what: str) -> pl.Expr:
-        return pl.sum_horizontal(pl.col(f"{what}{level}") for level in range(min(levels, _MAX_LEVELS)))
+    def depth(side: str) -> pl.Expr:
+        shown = [f"{side}_sz{level}" for level in range(min(levels, _MAX_LEVELS))]
+        return pl.sum_horizontal(shown).alias(f"{side}_depth")
 
-    return frame.select(
-        bid_px=price("bp", "bs"),
-        bid_sz=pl.col("bs0"),
-        ask_px=price("ap", "as"),
-        ask_sz=pl.col("as0"),
-        bid_depth=depth("bs"),
-        ask_depth=depth("as"),
-    )
+    return frame.select(*best("bid"), *best("ask"), depth("bid"), depth("ask"))

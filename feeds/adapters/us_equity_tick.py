@@ -1,30 +1,37 @@
-"""US consolidated trades and one-sided per-exchange quotes: ``YYYYMMDD_trade.zip`` and ``YYYYMMDD_quote.zip``.
+"""US consolidated trades and quotes: ``YYYYMMDD_trade.zip`` and ``YYYYMMDD_quote.zip``, one csv a zip, no header.
 
-One csv a zip, without header. Trade: ``ms since midnight New York, price x 10^4, size, exchange, sale condition (hex),
-suspicious``. Quote: ``ms, bid price, bid size, ask price, ask size, exchange, condition, suspicious``; a side that is 0 x 0 is
-absent, so that a line speaks of one side of one exchange.
+Trade: ``ms since midnight New York, price x 10^4, size, exchange, sale condition (hex), suspicious``. Quote: ``ms, bid
+price, bid size, ask price, ask size, exchange, condition (hex), suspicious``; a side that is 0 x 0 is absent.
 
-Here: this format. Not here: the national best bid and offer (feeds/nbbo.py), sale-condition rules (feeds/clean.py).
+Here: this format. Not here: what the quotes make up (feeds/nbbo.py), which sales count (feeds/clean.py).
 """
 
 from __future__ import annotations
 
-import io
+import datetime as dt
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
-from feeds.adapters.base import FileInfo, ParsedTicks, midnight_ns, only_member, read_member, rejected_frame
+from feeds.adapters.base import FileInfo, ParsedTicks, instrument_id, iso_date, split_rejected, units_per
+from feeds.adapters.containers import first_line, is_zip, member_head, read_member, zip_names
+from feeds.adapters.strict_csv import CsvSchema, read_strict
+from feeds.calendar import split_ns
 from feeds.errors import UnreadableFileError
 from feeds.instruments import InstrumentSpec
-from feeds.schema import FLAG_SUSPICIOUS, RAW_TICKS, conform
+from feeds.schema import FLAG_SUSPICIOUS
 
-_MEMBER = re.compile(r"^(\d{4})(\d{2})(\d{2})_([a-z0-9.-]+)_(trade|quote)_tick\.csv$")
+_MEMBER = re.compile(r"(\d{8})_([a-z0-9.-]+)_(trade|quote)_tick\.csv", re.IGNORECASE)
+_LINES = {
+    "trade": re.compile(r"\d+,-?\d+,-?\d+,[A-Za-z]*,[0-9a-fA-F]+,[01]"),
+    "quote": re.compile(r"\d+(,-?\d+){4},[A-Za-z]*,[0-9a-fA-F]+,[01]"),
+}
 _PRICE_UNIT = 1e-4
 _NS_PER_MS = 1_000_000
-_TRADE = {
+_MS_PER_DAY = 86_400_000
+_TRADE: CsvSchema = {
     "ms": pl.Int64,
     "price": pl.Int64,
     "size": pl.Int64,
@@ -32,7 +39,7 @@ _TRADE = {
     "condition": pl.String,
     "suspicious": pl.Int64,
 }
-_QUOTE = {
+_QUOTE: CsvSchema = {
     "ms": pl.Int64,
     "bid": pl.Int64,
     "bid_size": pl.Int64,
@@ -52,103 +59,101 @@ class UsEquityTick:
     whole_roles: frozenset[str] = frozenset()
 
     def sniff(self, path: Path) -> FileInfo | None:
-        """Recognise a zip by the name of its csv; see `Adapter.sniff`."""
-        if not path.read_bytes()[:4].startswith(b"PK"):
+        """The first line tells the role; symbol and date stand in the csv's name only."""
+        if not is_zip(path) or (member := _only_csv(path)) is None:
             return None
-        member = only_member(path, "_tick.csv")
-        match = _MEMBER.match(member.lower()) if member else None
+        line = first_line(member_head(path, member))
+        role = next((role for role, pattern in _LINES.items() if pattern.fullmatch(line)), None)
+        match = _MEMBER.fullmatch(member)
         if match is None:
             return None
-        year, month, day, ticker, role = match.groups()
-        return FileInfo(path, self.name, role, f"{ticker.upper().replace('.', '-')}.US", (f"{year}-{month}-{day}",))
+        if role is None or role != match.group(3).lower():
+            expected = f"a line of a {match.group(3).lower()} file"
+            raise UnreadableFileError(path, "line 1", expected, repr(line[:80]) if line else "an empty file")
+        instrument = instrument_id(path, match.group(2), "US")
+        return FileInfo(path, self.name, role, instrument, (iso_date(path, match.group(1)),))
 
     def parse(self, files: Mapping[str, Path], spec: InstrumentSpec, date: str) -> ParsedTicks:
-        """Merge trades and quotes by time; at equal milliseconds quotes stand first (a trade is against them).
+        """Merge trades and quotes by time, each file in its own order.
 
-        ``rows_in`` counts sides: a quote line with both sides is two records.
+        At equal milliseconds quotes stand first, so that a tape read up to a time has the book of that time. Nobody
+        knows which came first there: signing trades must use earlier quotes (feeds/clean.py does). Both files have one
+        clock: ``ts_recv`` is ``ts_event``. ``rows_in`` counts sides: a quote line with both sides is two records, one
+        with neither is one, rejected as ``empty_quote``.
         """
-        scale = _PRICE_UNIT / spec.tick_size
+        ticks = units_per(_PRICE_UNIT, spec.tick_size, "tick_size", spec)
+        lots = units_per(1.0, spec.lot_size, "lot_size", spec)
         quotes = _quote_events(_read(files["quote"], _QUOTE))
         trades = _trade_events(_read(files["trade"], _TRADE))
-        merged = pl.concat([quotes, trades]).sort("ms", maintain_order=True)
-        stamp = midnight_ns(date) + pl.col("ms") * _NS_PER_MS
-        events = merged.with_columns(
-            ts_event=stamp,
-            ts_recv=stamp,
-            sequence=pl.int_range(pl.len(), dtype=pl.Int64),
+        # The running maximum keeps each file's own order where its stamps run backwards.
+        merged = pl.concat([frame.with_columns(placed=pl.col("ms").cum_max()) for frame in (quotes, trades)])
+        stamp = split_ns("XNYS", date, dt.time()) + pl.col("ms") * _NS_PER_MS
+        inside = pl.col("ms").is_between(0, _MS_PER_DAY - 1)
+        events = merged.sort("placed", maintain_order=True).with_columns(
+            ts_event=pl.when(inside).then(stamp),
+            ts_recv=pl.when(inside).then(stamp),
             order_id=pl.lit(0, pl.Int64),
-            price=(pl.col("price") * scale).round().cast(pl.Int64) if scale != 1 else pl.col("price"),
-            size=(pl.col("size") / spec.lot_size).round().cast(pl.Int64) if spec.lot_size != 1 else pl.col("size"),
+            price=pl.col("price") * ticks,
+            size=pl.col("size") * lots,
             flags=pl.when(pl.col("suspicious") != 0).then(FLAG_SUSPICIOUS).otherwise(0).cast(pl.UInt8),
-            **{name: pl.lit(None, pl.Int64) for name in list(RAW_TICKS)[-6:]},
+            reason=pl.when(~inside).then(pl.lit("time_outside_day")).otherwise(pl.col("reason")),
         )
-        empty = pl.col("empty")
-        rejected = rejected_frame(events.filter(empty), "empty_quote")
-        return ParsedTicks(conform(events.filter(~empty), "raw_ticks"), events.height, rejected)
+        return split_rejected(events)
 
     def default_spec(self, instrument: str) -> InstrumentSpec:
         """Prices kept at 1e-4 dollars, quotes on the cent."""
         return InstrumentSpec(id=instrument, tick_size=_PRICE_UNIT, lot_size=1, quote_increment_ticks=100)
 
 
-def _read(path: Path, schema: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
-    member = only_member(path, "_tick.csv")
+def _only_csv(path: Path) -> str | None:
+    found = [name for name in zip_names(path) if name.lower().endswith(".csv")]
+    return found[0] if len(found) == 1 else None
+
+
+def _read(path: Path, schema: CsvSchema) -> pl.DataFrame:
+    member = _only_csv(path)
     if member is None:
-        raise UnreadableFileError(path, "the archive's directory", "one *_Tick.csv", "none or several")
-    content = read_member(path, member)
-    if not content.strip():
-        raise UnreadableFileError(path, "line 1", f"{len(schema)} columns", "an empty file")
-    try:
-        return pl.read_csv(io.BytesIO(content), has_header=False, schema=dict(schema))
-    except pl.exceptions.PolarsError as error:
-        raise UnreadableFileError(path, *_first_bad_line(content, len(schema), str(error))) from error
-
-
-def _first_bad_line(content: bytes, columns: int, problem: str) -> tuple[str, str, str]:
-    for number, line in enumerate(content.splitlines(), start=1):
-        if line.count(b",") != columns - 1:
-            return f"line {number}", f"{columns} columns", line[:80].decode(errors="replace")
-    return "some line", f"{columns} columns of whole numbers", problem.splitlines()[0][:200]
-
-
-def _hex(name: str) -> pl.Expr:
-    return pl.col(name).str.to_integer(base=16, strict=False).fill_null(0).cast(pl.Int64)
+        raise UnreadableFileError(path, "the archive's directory", "one csv", "none or several")
+    frame = read_strict(path, read_member(path, member), schema)
+    bits = frame["condition"].str.to_integer(base=16, strict=False).cast(pl.Int64)
+    if bits.null_count():
+        row = int(bits.is_null().arg_max() or 0)
+        raise UnreadableFileError(path, f"line {row + 1}", "a hexadecimal condition", repr(frame["condition"][row]))
+    return frame.with_columns(bits.alias("condition"))
 
 
 def _trade_events(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(
-        "ms",
-        pl.lit("T").alias("action"),
-        pl.lit("N").alias("side"),
-        "price",
-        "size",
-        pl.col("exchange").fill_null(""),
-        _hex("condition"),
-        "suspicious",
-        pl.lit(False).alias("empty"),
-    )
+    no_reason = pl.lit(None, pl.String).alias("reason")
+    return _event_columns(frame, action="T", side="N", price="price", size="size", reason=no_reason)
 
 
 def _quote_events(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row per side present; a line without any side stays as one empty row."""
-    frame = frame.with_row_index("line")
+    """One row per side present; a line without any side stays as one row with a reason."""
+    lines = frame.with_row_index("line")
     has_bid = (pl.col("bid") != 0) | (pl.col("bid_size") != 0)
     has_ask = (pl.col("ask") != 0) | (pl.col("ask_size") != 0)
-    bids = _side(frame.filter(has_bid | ~has_ask), "B", "bid", ~has_bid)
-    asks = _side(frame.filter(has_ask), "A", "ask", pl.lit(False))
-    return pl.concat([bids, asks]).sort("line", maintain_order=True).drop("line")
+    no_reason = pl.lit(None, pl.String).alias("reason")
+    neither = pl.lit("empty_quote").alias("reason")
+    parts = [
+        _event_columns(lines.filter(has_bid), "Q", "B", "bid", "bid_size", no_reason, "line"),
+        _event_columns(lines.filter(has_ask), "Q", "A", "ask", "ask_size", no_reason, "line"),
+        _event_columns(lines.filter(~has_bid & ~has_ask), "Q", "N", "bid", "bid_size", neither, "line"),
+    ]
+    return pl.concat(parts).sort("line", maintain_order=True).drop("line")
 
 
-def _side(frame: pl.DataFrame, side: str, name: str, empty: pl.Expr) -> pl.DataFrame:
+def _event_columns(
+    frame: pl.DataFrame, action: str, side: str, price: str, size: str, reason: pl.Expr, *more: str
+) -> pl.DataFrame:
     return frame.select(
-        "line",
+        *more,
         "ms",
-        pl.lit("Q").alias("action"),
+        pl.lit(action).alias("action"),
         pl.lit(side).alias("side"),
-        pl.col(name).alias("price"),
-        pl.col(f"{name}_size").alias("size"),
-        pl.col("exchange").fill_null(""),
-        _hex("condition"),
+        pl.col(price).alias("price"),
+        pl.col(size).alias("size"),
+        "exchange",
+        "condition",
         "suspicious",
-        empty.alias("empty"),
+        reason,
     )

@@ -35,8 +35,11 @@ def test_rows_in_are_clean_plus_rejected(finished):
 def test_the_report_holds_the_same_numbers_as_its_json(finished):
     folder = finished.root / "reports" / DATES[-1]
     page, tree = (folder / "report.html").read_text(), json.loads((folder / "report.json").read_text())
-    assert tree["study"]["name"] == "tiny"
+    assert (tree["study"], tree["night"]) == ("tiny", DATES[-1])
     assert "simulated" in page.lower()
+    accounts = next(t for s in tree["sections"] for t in s["tables"] if t["title"].startswith("Rows read"))
+    for row in accounts["rows"]:
+        assert f"{row['rows_in']:,}" in page and row["rows_in"] == row["clean"] + row["rejected"]
     assert "http://" not in page.replace("http://www.w3.org", "") and "https://" not in page
 
 
