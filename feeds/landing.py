@@ -173,7 +173,8 @@ def _entry(root: Path, path: Path, known: Mapping[str, _Entry]) -> _Entry | None
             waiting = time.time() - path.stat().st_mtime < PATIENCE_S
             return None if waiting else entry | _why(error)
         except UnreadableFileError as error:
-            return entry | _why(error)
+            # A file is not to blame for the damaged one beside it, which is found by itself.
+            return entry | _why(error) if Path(error.path) == path else None
     except FileNotFoundError:
         return None
     recognised = {"format": info.format, "role": info.role, "instrument": info.instrument, "dates": list(info.dates)}

@@ -205,6 +205,12 @@ def available_studies() -> list[str]:
     return sorted(path.stem for path in STUDIES_DIR.glob("*.yaml"))
 
 
+def chosen_study(name_or_path: str | Path | None = None) -> str:
+    """The study meant: the argument, else ``$T2T_STUDY``, else the default; a YAML file as an absolute path."""
+    wanted = str(name_or_path or os.environ.get("T2T_STUDY") or DEFAULT_STUDY)
+    return str(Path(wanted).resolve()) if wanted.endswith((".yaml", ".yml")) else wanted
+
+
 def load_study(name_or_path: str | Path | None = None) -> Study:
     """Load and validate a study.
 
@@ -215,7 +221,7 @@ def load_study(name_or_path: str | Path | None = None) -> Study:
         StudyError: There is no such study, or a key or value is wrong; names the key, what was found and what is
             allowed.
     """
-    wanted = str(name_or_path or os.environ.get("T2T_STUDY") or DEFAULT_STUDY)
+    wanted = chosen_study(name_or_path)
     path = Path(wanted) if wanted.endswith((".yaml", ".yml")) else STUDIES_DIR / f"{wanted}.yaml"
     if not path.is_file():
         raise StudyError(

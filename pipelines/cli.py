@@ -41,10 +41,10 @@ def options(
 def _choose(study: str | None) -> tuple[str, Path]:
     """The study's name or path, validated, and its folder; child processes see the same choice."""
     from feeds.root import study_root
-    from feeds.study import load_study
+    from feeds.study import chosen_study, load_study
 
-    config = load_study(study)
-    named = study or os.environ.get("T2T_STUDY") or config.name
+    named = chosen_study(study)
+    config = load_study(named)
     os.environ["T2T_STUDY"] = named
     return named, study_root(config)
 

@@ -19,7 +19,7 @@ from assets.store import StudyStore
 from assets.ticks import build_ticks
 from assets.volatility import build_volatility
 from feeds.root import study_root
-from feeds.study import load_study
+from feeds.study import chosen_study, load_study
 from pipelines.jobs import build_jobs
 from pipelines.schedules import build_schedules
 from pipelines.sensors import build_sensors
@@ -35,9 +35,9 @@ def build_defs(study: str | Path | None = None, root: Path | None = None) -> dg.
     Raises:
         StudyError: The study is not valid.
     """
-    config = load_study(study)
+    named = chosen_study(study)
+    config = load_study(named)
     root = root or study_root(config)
-    named = str(study) if study is not None else config.name
     parts = StudyPartitions(config)
     jobs = build_jobs(parts)
     store = StudyStore(study=named, root=str(root))

@@ -111,7 +111,7 @@ def test_files_that_contradict_each_other_are_refused(tmp_path, content, message
 def test_without_its_meta_file_a_capture_is_incomplete(tmp_path):
     made = files(tmp_path)
     made["meta"].unlink()
-    with pytest.raises(IncompleteDropError, match="meta.json"):
+    with pytest.raises(IncompleteDropError, match=r"meta.json"):
         sniff(made["orders"])
 
 

@@ -103,7 +103,7 @@ def test_a_signal_keeps_both_of_its_times(tmp_path):
 @pytest.mark.parametrize("value", ["", "high", "nan", "inf"])
 def test_a_signal_without_a_finite_value_is_refused(tmp_path, value):
     path = write(tmp_path, SIGNALS, f"2024-04-20T00:09:27Z,2024-04-20T00:00:00Z,*,subsidy,{value},protocol")
-    with pytest.raises(UnreadableFileError, match="line 2.*finite number"):
+    with pytest.raises(UnreadableFileError, match=r"line 2.*finite number"):
         sniff(path)
 
 

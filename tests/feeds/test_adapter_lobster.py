@@ -97,7 +97,7 @@ def test_depth_counts_ten_levels_at_most(tmp_path):
 
 
 def test_a_missing_book_row_is_refused(tmp_path):
-    with pytest.raises(UnreadableFileError, match="line 2.*2 book rows"):
+    with pytest.raises(UnreadableFileError, match=r"line 2.*2 book rows"):
         parse(tmp_path, ["34200.5,1,1,100,1000000,1"] * 2, [BOOK_ROW])
 
 

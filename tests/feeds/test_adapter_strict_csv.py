@@ -55,7 +55,7 @@ def test_the_first_wrong_line_is_named(bad, header, before, after):
 
 
 def test_bytes_that_are_no_text_are_named_with_their_line():
-    with pytest.raises(UnreadableFileError, match="line 2.*UTF-8"):
+    with pytest.raises(UnreadableFileError, match=r"line 2.*UTF-8"):
         read_strict("f", b"1,a,2\n1,\xff,2\n", SCHEMA)
 
 

@@ -78,12 +78,12 @@ def test_a_time_past_midnight_is_rejected(tmp_path):
 
 
 def test_a_condition_that_is_not_hexadecimal_is_refused_with_its_line(tmp_path):
-    with pytest.raises(UnreadableFileError, match="line 2.*hexadecimal"):
+    with pytest.raises(UnreadableFileError, match=r"line 2.*hexadecimal"):
         parse(tmp_path, trades=[*TRADES, "34200006,1005000,100,N,xyz,0"])
 
 
 def test_a_missing_cell_is_refused_with_its_line(tmp_path):
-    with pytest.raises(UnreadableFileError, match="line 3.*8 columns"):
+    with pytest.raises(UnreadableFileError, match=r"line 3.*8 columns"):
         parse(tmp_path, quotes=[*QUOTES, "34200006,1000000,200,0,0,P,1"])
 
 

@@ -181,6 +181,15 @@ def test_a_capture_waits_for_its_meta_file_and_is_bad_without_it_in_the_end(root
     assert orders.is_file()
 
 
+def test_a_damaged_meta_file_does_not_condemn_the_capture_beside_it(root):
+    _, _, meta = write_bitstamp_capture(root / "landing" / "cap", 1, events=50)
+    content = meta.read_text()
+    meta.write_text(content[:-10])
+    assert [Path(error.path).name for error in scan(root).bad] == ["meta.json"]
+    meta.write_text(content)
+    assert only(scan(root).units).missing_roles == ()
+
+
 def test_registered_files_lead_back_to_their_bytes(tmp_path, root):
     stage(equity(tmp_path), root)
     unit = only(scan(root).units)

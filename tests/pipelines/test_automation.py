@@ -2,10 +2,10 @@
 
 import datetime as dt
 import json
+from dataclasses import dataclass
 
 import dagster as dg
 import pytest
-from tests.support.market_files import write_us_equity_day
 
 from assets.partitions import instrument_day_key
 from assets.store import StudyStore
@@ -13,9 +13,17 @@ from feeds.lake import Lake
 from pipelines.definitions import build_defs
 from pipelines.jobs import INGEST, INSTRUMENT_DAY, NEWS, NIGHTLY
 from pipelines.schedules import decide
+from tests.support.market_files import write_us_equity_day
 from tests.support.studies import DATES
 
 pytestmark = pytest.mark.xdist_group("automation")
+
+
+@dataclass
+class Tick:
+    run_requests: list
+    asset_events: list
+    skip_message: str
 
 
 def tick(flow):
@@ -27,10 +35,12 @@ def tick(flow):
         repository_def=defs.get_repository_def(),
         resources={"store": StudyStore(study=str(flow.yaml), root=str(flow.root))},
     )
-    result = sensor.evaluate_tick(context)
+    result = sensor(context)
+    if isinstance(result, dg.SkipReason):
+        return Tick([], [], result.skip_message)
     for request in result.dynamic_partitions_requests or []:
         flow.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
-    return result
+    return Tick(list(result.run_requests), list(result.asset_events), "")
 
 
 def run_requests(flow, requests):

@@ -1,4 +1,4 @@
-"""The real `dagster dev`, seen by a headless Chromium: the graph, a materialisation from the page, its checks and plot."""
+"""The real `dagster dev` in a headless Chromium: the graph, a materialisation from the page, checks and plot."""
 
 import os
 import shutil
@@ -78,7 +78,9 @@ def server(flow):
             start_new_session=True,
         )
     try:
-        assert wait_for(lambda: answers(f"http://127.0.0.1:{port}/server_info"), STARTED_WITHIN_S), log.read_text()[-3000:]
+        assert wait_for(lambda: answers(f"http://127.0.0.1:{port}/server_info"), STARTED_WITHIN_S), log.read_text()[
+            -3000:
+        ]
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(child.pid, signal.SIGTERM)
