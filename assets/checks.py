@@ -16,6 +16,7 @@ from assets.store import StudyStore
 
 if TYPE_CHECKING:
     import polars as pl
+
     from feeds.quality.run import SuiteResult
 
 #: Tables with one partition per instrument-day, and per date.

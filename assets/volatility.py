@@ -85,13 +85,14 @@ def _volatility_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         judged = forecast_volatility(model, blocks).filter(pl.col("ts") >= start)
         evaluation = evaluate_volatility(judged)
         split = describe(store, date, dates)
+        rows = evaluation.table.to_dicts()
         tree = {
-            "table": evaluation.table.to_dicts(),
+            "table": rows,
             "verdict": evaluation.verdict,
             "split": split,
             "notes": model.notes,
         }
-        metrics = {f"qlike_{row['model']}": row["qlike"] for row in tree["table"] if row["qlike"] is not None}
+        metrics = {f"qlike_{row['model']}": row["qlike"] for row in rows if row["qlike"] is not None}
         manifest = store.artefacts.write(
             "model",
             "volatility_model",

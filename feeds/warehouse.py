@@ -71,7 +71,7 @@ def open_readonly(root: Path) -> duckdb.DuckDBPyConnection:
     """
     path = Path(root).resolve() / FILE_NAME
     if not path.is_file():
-        raise LakeError(str(path), received="no warehouse", remedy="Publish it first: `t2t publish`.")
+        raise LakeError(str(path), received="no warehouse", remedy="`t2t run` publishes it.")
     # Opened directly, a process that still holds the previous file would be handed that one again.
     connection = duckdb.connect(":memory:")
     connection.execute(f"ATTACH {_literal(str(path))} AS warehouse (READ_ONLY)")

@@ -79,7 +79,6 @@ def ingest(
 ) -> None:
     """Copy files into the landing zone and build their partitions up to the training set."""
     from feeds.landing import stage
-
     from pipelines.runner import GraphRunner
     from pipelines.show import console, print_outcomes, progress
 
@@ -179,7 +178,7 @@ def train_sentiment(
     from feeds.root import shared_root
     from models.sentiment.train import main as train
 
-    train(data or shared_root() / "headlines", seed)
+    train(["--data", str(data or shared_root() / "headlines"), "--seed", str(seed)])
 
 
 @app.command()

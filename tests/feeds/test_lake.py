@@ -89,9 +89,7 @@ def test_ancestors_walk_down_to_the_raw_file_and_mark_repeats(tmp_path):
     store = ManifestStore(tmp_path)
     raw = Manifest("raw_file", "x.csv", {}, "landing/x.csv", "00")
     store.put(raw)
-    left, right = (
-        Manifest("table", name, {"date": "d"}, "p", "11", parents=(raw.id,)) for name in ("l", "r")
-    )
+    left, right = (Manifest("table", name, {"date": "d"}, "p", "11", parents=(raw.id,)) for name in ("l", "r"))
     top = Manifest("model", "m", {"date": "d"}, "p", "22", parents=(store.put(left), store.put(right)))
     store.put(top)
     walked = [(depth, manifest.name, seen) for depth, manifest, seen in store.ancestors(top.id)]
