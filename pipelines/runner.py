@@ -27,6 +27,7 @@ from pipelines.triage import Triage, triage
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._utils.error import SerializableErrorInfo
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,13 @@ def problems_of(result: dg.ExecuteInProcessResult) -> Iterator[str]:
             if failure.user_failure_data is not None:
                 yield f"{event.step_key}: {failure.user_failure_data.description}"
             elif failure.error is not None and "DagsterAssetCheckFailedError" not in (failure.error.cls_name or ""):
-                yield f"{event.step_key}: {failure.error.message.strip()}"
+                yield f"{event.step_key}: {_root_cause(failure.error)}"
+
+
+def _root_cause(error: SerializableErrorInfo) -> str:
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip()
 
 
 def stage_sources(study: Study, root: Path) -> list[Path]:

@@ -18,7 +18,8 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 def home_of(key: int, size: int) -> int:
     """The position ``key`` is looked for first; ``size`` is a power of two."""
     mixed = (np.uint64(key) * _GOLDEN) >> np.uint64(20)
-    return int(mixed & np.uint64(size - 1))
+    # np.int64, not int: numba's int() keeps uint64, and uint64 + int64 is a float64 that indexes nothing.
+    return np.int64(mixed & np.uint64(size - 1))  # type: ignore[return-value]
 
 
 @njit(cache=True)
