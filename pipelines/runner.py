@@ -11,7 +11,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,26 +125,25 @@ class GraphRunner:
         found = triage(self.root, self.study)
         summary = RunSummary(self.study, self.root, quarantined=found.quarantined)
         self.instance.add_dynamic_partitions(str(self.parts.instruments.name), self._instruments(found))
-        done = 0
-        for stage in (
-            self.instrument_days,
-            self.datasets,
-            lambda f: self.nights(nights or self.study.nights),
-        ):
-            steps = list(stage(found))
-            ahead = self._steps_ahead(found, nights) if stage == self.instrument_days else 0
-            total = max(done + len(steps) + ahead, 1)
-            for step in steps:
-                if listen:
-                    listen(done, total, step)
-                summary.outcomes.append(self.execute(step))
-                done += 1
+        trained = self.study.nights if nights is None else nights
+        dates, judged = len(found.dates), min(len(found.dates), trained)
+        stages: list[tuple[Callable[[], Iterable[Step]], int]] = [
+            (lambda: self.instrument_days(found), dates + judged),
+            (lambda: self.datasets(found), judged),
+            (lambda: self.nights(trained), 0),
+        ]
+        for stage, ahead in stages:
+            self._run_stage(list(stage()), ahead, summary, listen)
         self._publish()
         summary.seconds = time.perf_counter() - started
         return summary
 
-    def _steps_ahead(self, found: Triage, nights: int | None) -> int:
-        return len(found.dates) + min(len(found.dates), nights or self.study.nights)
+    def _run_stage(self, steps: list[Step], ahead: int, summary: RunSummary, listen: Listener | None) -> None:
+        total = len(summary.outcomes) + len(steps) + ahead
+        for step in steps:
+            if listen:
+                listen(len(summary.outcomes), total, step)
+            summary.outcomes.append(self.execute(step))
 
     def _instruments(self, found: Triage) -> list[str]:
         return sorted({*found.instruments, *(spec.id for spec in self.study.instruments)})
@@ -163,7 +162,7 @@ class GraphRunner:
         """A step for each of the last ``count`` dates that can be trained."""
         dates = self.lake.dates("training_set")
         trainable = [date for date in dates if self._has_training_data(date, dates)]
-        for date in trainable[-count:]:
+        for date in trainable[-count:] if count else []:
             yield Step(NIGHTLY, date)
 
     def _has_training_data(self, date: str, dates: list[str]) -> bool:
@@ -231,7 +230,6 @@ def _root_cause(error: SerializableErrorInfo) -> str:
 def stage_sources(study: Study, root: Path) -> list[Path]:
     """Copy a study's source files into its landing zone; what is there already is not copied again."""
     from feeds.landing import stage
-
     from pipelines.sources import source_files
 
     files = source_files(study)

@@ -68,20 +68,26 @@ def print_summary(summary: RunSummary) -> None:
         console.print(f"report: [bold]{report}[/bold]", soft_wrap=True)
 
 
+#: What the summary shows of each artefact; everything else is in the report.
+HEADLINE = {
+    "alpha_model": ("ic", "ic_low", "ic_high", "rank_ic", "hit_rate"),
+    "volatility_model": ("qlike_har", "qlike_ewma", "qlike_naive"),
+    "backtest": ("gross_total_bps", "net_total_bps", "trades"),
+}
+
+
 def print_headline(root: Path) -> None:
-    """Metrics of the newest models."""
+    """Key metrics of the newest models."""
     from feeds.artefacts import ArtefactStore
 
     store = ArtefactStore(root)
-    table = Table(title="newest night")
-    table.add_column("artefact")
+    table = Table(title="newest night (`t2t explain ID` walks back to the raw files)")
+    table.add_column("artefact", no_wrap=True)
     table.add_column("metrics")
-    for name in ("alpha_model", "volatility_model", "backtest", "nightly_report"):
+    for name, wanted in HEADLINE.items():
         if dates := store.dates(name):
             manifest = store.current(name, dates[-1])
-            figures = ", ".join(
-                f"{k} {v:.4g}" for k, v in sorted(manifest.metrics.items()) if isinstance(v, int | float)
-            )
-            table.add_row(manifest.id, figures)
+            figures = [f"{key} {manifest.metrics[key]:.4g}" for key in wanted if manifest.metrics.get(key) is not None]
+            table.add_row(manifest.id, ", ".join(figures))
     if table.row_count:
         console.print(table)

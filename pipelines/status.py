@@ -35,7 +35,7 @@ def print_status(study: Study, root: Path) -> None:
 def _dates_table(study: Study, lake: Lake, artefacts: ArtefactStore, dates: list[str]) -> Table:
     table = Table()
     for column in ("date", "included", "excluded", "training_set", "alpha_model", "report"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for date in dates:
         universe = universe_of(lake, study, date)
         excluded = "; ".join(f"{name}: {reason}" for name, reason in universe.excluded.items())

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from feeds.adapters.base import FileInfo
+from feeds.lake import Lake
 from feeds.landing import LandingIndex, Unit, scan
 from feeds.quarantine import quarantine
-
-from feeds.lake import Lake
 from feeds.study import Study
 
 #: An instrument-day whose second file has not come within this time is tried, and fails visibly, without it.

@@ -2,7 +2,6 @@
 
 import dagster as dg
 import pytest
-from feeds.landing import stage
 
 from assets.alpha import AlphaModelConfig, build_alpha
 from assets.dataset import build_dataset
@@ -12,6 +11,7 @@ from assets.sources import build_sources
 from assets.store import StudyStore
 from assets.ticks import build_ticks
 from assets.volatility import build_volatility
+from feeds.landing import stage
 from feeds.study import load_study
 from tests.pipelines.conftest import write_files
 from tests.support.studies import DATES, write_study

@@ -21,7 +21,7 @@ LABEL = "label_60000ms_bps"
 WEEK = ("2013-10-07", "2013-10-08", "2013-10-09", "2013-10-10", "2013-10-11")
 WALK_FORWARD = {"kind": "walk_forward", "train_days": 3}
 INTRADAY = {"kind": "intraday", "train_until": "13:00:00", "embargo_s": 60, "train_days": 2}
-ONE_PM_NS = 1_381_251_600 * SECOND + 86_400 * SECOND  # 2013-10-09 13:00 in New York
+ONE_PM_NS = int(dt.datetime(2013, 10, 9, 17, tzinfo=dt.UTC).timestamp()) * SECOND  # 13:00 in New York
 
 
 def study_of(folder, split, **changes):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from tests.support.market_files import write_news_csv, write_us_equity_day
 
 from feeds.study import Study, load_study
+from tests.support.market_files import write_news_csv, write_us_equity_day
 from tests.support.studies import DATES, write_study
 
 
