@@ -50,6 +50,12 @@ class Chain:
         return capsys.readouterr().out.splitlines()
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal wide enough for one line an artefact."""
+    monkeypatch.setenv("COLUMNS", "400")
+
+
 @pytest.fixture
 def chain(tmp_path):
     return Chain(tmp_path)
@@ -139,6 +145,16 @@ def test_the_printed_tree_indents_parents_below_what_is_made_from_them(chain, ca
     lines = chain.printed(capsys, chain.bars)
     column = {i: next(line for line in lines if i in line).index(i) for i in (chain.bars, chain.raw, chain.trade)}
     assert 0 == column[chain.bars] < column[chain.raw] < column[chain.trade]
+
+
+@pytest.mark.xfail(strict=True, reason="rich.Tree cuts labels at the width, soft_wrap or not")
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_nothing_of_a_hash_is_cut_off_on_a_narrow_terminal_or_in_a_pipe(chain, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    text = "".join(chain.printed(capsys)).translate(str.maketrans("", "", " │├└─"))
+    store = ManifestStore(chain.root / "manifests")
+    for manifest_id in (chain.trade, chain.quote):
+        assert f"{store.get(manifest_id).sha256}(unchanged)" in text
 
 
 @pytest.mark.xfail(strict=True, reason="labels of the tree are read as rich markup")
