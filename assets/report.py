@@ -219,15 +219,16 @@ class Gatherer:
         for table in ("feature_table", "training_set", "alpha_forecast", "backtest"):
             if self.lake.exists(table, self.date):
                 facts[table] = self.lake.manifest(table, self.date).id
-        raw = sum(1 for _, manifest in self._raw_files())
-        return facts | {"raw files": raw}
+        return facts | {"raw files (sha256)": ", ".join(self._raw_files())}
 
-    def _raw_files(self) -> set[tuple[str, str]]:
-        found = set()
-        for symbol in self.lake.symbols("raw_ticks", self.date):
-            for parent in self.lake.manifest("raw_ticks", self.date, symbol).parents:
-                found.add((parent, self.lake.manifests.get(parent).name))
-        return found
+    def _raw_files(self) -> list[str]:
+        ids = {
+            parent
+            for symbol in self.lake.symbols("raw_ticks", self.date)
+            for parent in self.lake.manifest("raw_ticks", self.date, symbol).parents
+        }
+        manifests = [self.lake.manifests.get(manifest_id) for manifest_id in ids]
+        return sorted(f"{manifest.name} {manifest.sha256[:12]}" for manifest in manifests)
 
 
 def gather(store: StudyStore, date: str) -> Gathered:

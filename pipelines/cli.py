@@ -127,7 +127,10 @@ def status(study: StudyOption = None) -> None:
 
 @app.command()
 def explain(
-    artefact: Annotated[str, typer.Argument(metavar="ID", help="Manifest id, or an unambiguous beginning of one.")],
+    artefact: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Manifest id, the beginning of one, or a name (alpha_model) for the newest."),
+    ],
     study: StudyOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

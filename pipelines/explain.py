@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.tree import Tree
 
+from feeds.artefacts import ArtefactStore
 from feeds.manifest import Manifest, ManifestStore, sha256_of_file
 
 
@@ -36,9 +37,17 @@ def _label(root: Path, manifest: Manifest, seen: bool) -> str:
     return "  ".join(part for part in parts if part)
 
 
+def find_id(root: Path, artefact: str) -> str:
+    """The id meant: an id, a beginning of one, or an artefact's name for its newest night (``alpha_model``)."""
+    artefacts = ArtefactStore(root)
+    dates = artefacts.dates(artefact)
+    return artefacts.current(artefact, dates[-1]).id if dates else artefact
+
+
 def print_chain(root: Path, artefact: str) -> None:
     """Print the tree of parents of ``artefact`` down to raw files."""
     store = ManifestStore(root / "manifests")
+    artefact = find_id(root, artefact)
     trail: list[Tree] = []
     for depth, manifest, seen in store.ancestors(artefact):
         label = _label(root, manifest, seen)
@@ -50,6 +59,7 @@ def print_chain(root: Path, artefact: str) -> None:
 def explain_json(root: Path, artefact: str) -> dict[str, Any]:
     """The same chain as ``{"id": ..., "artefacts": [...]}`` without repetition."""
     store = ManifestStore(root / "manifests")
+    artefact = find_id(root, artefact)
     records = [
         {
             "id": manifest.id,

@@ -54,6 +54,7 @@ class Chain:
 def wide(monkeypatch):
     """A terminal wide enough for one line an artefact."""
     monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
 @pytest.fixture
