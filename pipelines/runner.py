@@ -113,6 +113,7 @@ class GraphRunner:
         self.parts = StudyPartitions(self.study)
         self.instance = instance or open_instance(root)
         self.defs = build_defs(study, root)
+        self._current: set[tuple[str, str]] = set()
 
     def run(self, nights: int | None = None, listen: Listener | None = None) -> RunSummary:
         """Ingest what the landing zone holds, build every date, train the last nights.
@@ -123,6 +124,7 @@ class GraphRunner:
         """
         started = time.perf_counter()
         found = triage(self.root, self.study)
+        self._current = {(unit.date, unit.instrument) for unit in found.current}
         summary = RunSummary(self.study, self.root, quarantined=found.quarantined)
         self.instance.add_dynamic_partitions(str(self.parts.instruments.name), self._instruments(found))
         trained = self.study.nights if nights is None else nights
@@ -187,18 +189,11 @@ class GraphRunner:
         if step.job != INSTRUMENT_DAY:
             return False
         date, instrument = step.partition.split("|", 1)
-        current = why_excluded(self.lake, date, instrument) is None and self.lake.exists("bars", date, instrument)
-        if not current or not self._files_unchanged(date, instrument):
+        built = why_excluded(self.lake, date, instrument) is None and self.lake.exists("bars", date, instrument)
+        if not built or (date, instrument) not in self._current:
             return False
         version = self.lake.manifest("microstructure_features", date, instrument).code_version
         return version == code_version() and not version.endswith("+")
-
-    def _files_unchanged(self, date: str, instrument: str) -> bool:
-        return (date, instrument) in self._current_keys
-
-    @property
-    def _current_keys(self) -> set[tuple[str, str]]:
-        return {(unit.date, unit.instrument) for unit in triage(self.root, self.study).current}
 
     def _publish(self) -> None:
         from feeds.warehouse import publish

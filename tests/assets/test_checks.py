@@ -168,8 +168,8 @@ def test_a_damaged_partition_fails_and_shows_the_expectation_and_its_rows(store,
 
 def test_a_failed_expectation_shows_examples_of_what_was_found(store, good):
     damage, column, _ = DAMAGE["microstructure_features"]
-    failed = [r for r in results(check(store, "microstructure_features", damage(good["microstructure_features"])))]
-    assert next(row["examples"] for row in failed if row["column"] == column) == "-3; -3; -3"
+    listed = results(check(store, "microstructure_features", damage(good["microstructure_features"])))
+    assert next(row["examples"] for row in listed if row["column"] == column) == "-3; -3; -3"
 
 
 @pytest.mark.parametrize("damaged", [False, True])

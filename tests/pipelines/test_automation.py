@@ -246,26 +246,42 @@ def test_automation_does_not_carry_an_instrument_day_that_failed_its_checks(flow
     assert Lake(flow.root).manifest("training_set", DATES[0]).params["included"] == ["AAA.US"]
 
 
-def test_a_failed_run_leaves_a_line_in_the_alerts(flow, monkeypatch):
-    from pipelines.sensors import write_alert
+def failure_tick(flow, cursor):
+    repository = build_defs(flow.yaml, flow.root).get_repository_def()
+    context = dg.build_sensor_context(
+        instance=flow.instance, repository_def=repository, cursor=cursor, resources={"store": store_of(flow)}
+    )
+    return repository.get_sensor_def("failure_alerts").evaluate_tick(context).cursor
 
+
+def test_a_failed_run_leaves_a_line_in_the_alerts_and_calls_the_alert_command(flow, monkeypatch):
     seen = flow.folder / "alert.txt"
     monkeypatch.setenv("T2T_ALERT_COMMAND", f"tee {seen}")
-    defs = build_defs(flow.yaml, flow.root)
+    cursor = failure_tick(flow, None)
     flow.instance.add_dynamic_partitions("tiny_instruments", ["ZZZ.US"])
-    result = defs.resolve_job_def(INSTRUMENT_DAY).execute_in_process(
+    build_defs(flow.yaml, flow.root).resolve_job_def(INSTRUMENT_DAY).execute_in_process(
         instance=flow.instance, partition_key=instrument_day_key(DATES[0], "ZZZ.US"), raise_on_error=False
     )
-    context = dg.build_run_status_sensor_context(
-        sensor_name="failure_alerts",
-        dagster_instance=flow.instance,
-        dagster_run=result.dagster_run,
-        dagster_event=result.get_run_failure_event(),
-    ).for_run_failure()
-    write_alert(store_of(flow), context)
-    record = json.loads((flow.root / "alerts.jsonl").read_text())
+    cursor = failure_tick(flow, cursor)
+    failure_tick(flow, cursor)
+    (line,) = (flow.root / "alerts.jsonl").read_text().splitlines()
+    record = json.loads(line)
     assert record["job"] == INSTRUMENT_DAY and record["partition"] == f"{DATES[0]}|ZZZ.US"
+    assert "raw_ticks" in record["steps"][0]
     assert json.loads(seen.read_text()) == record
+
+
+def test_the_schedule_itself_asks_for_the_night(finished):
+    repository = build_defs(finished.yaml, finished.root).get_repository_def()
+    schedule = repository.get_schedule_def("nightly")
+    context = dg.build_schedule_context(
+        instance=finished.instance,
+        repository_def=repository,
+        scheduled_execution_time=night("2013-10-07T18:30:00-04:00"),
+        resources={"store": store_of(finished)},
+    )
+    (request,) = schedule.evaluate_tick(context).run_requests
+    assert request.partition_key == DATES[0] and request.tags["t2t/trigger"] == "schedule"
 
 
 def test_jobs_cover_every_asset(flow):

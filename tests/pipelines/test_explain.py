@@ -112,6 +112,16 @@ def test_an_unambiguous_beginning_of_an_id_is_enough(chain):
     assert explain_json(chain.root, "alpha_model")["id"] == chain.model.id
 
 
+def test_a_name_stands_for_its_newest_night_though_it_begins_several_ids(chain, capsys):
+    newest, middle = (
+        ArtefactStore(chain.root).write("model", "alpha_model", date, {"m": b"2"}, parents=[chain.bars])
+        for date in ("2013-10-10", "2013-10-09")
+    )
+    assert explain_json(chain.root, "alpha_model")["id"] == newest.id
+    assert chain.printed(capsys, "alpha_model")[0].startswith(newest.id)
+    assert explain_json(chain.root, middle.id)["id"] == middle.id
+
+
 @pytest.mark.parametrize(("wanted", "fits"), [("nothing-0123", 0), ("file-", 2), ("", 6), ("*", 0)])
 def test_an_unknown_or_ambiguous_id_is_refused_with_how_many_fit(chain, wanted, fits):
     with pytest.raises(LakeError, match=f"which fits {fits} manifests; expected the id of one artefact"):

@@ -44,7 +44,7 @@ def test_the_default_study_finds_all_its_files_without_shared_data(monkeypatch, 
 
 
 def test_a_package_that_is_not_installed_is_named():
-    with pytest.raises(StudyError, match="source 'package:no_such_package/x'; .*no_such_package is not installed"):
+    with pytest.raises(StudyError, match=r"source 'package:no_such_package/x'; .*no_such_package is not installed"):
         resolve(source("package:no_such_package/x"))
 
 
@@ -87,7 +87,7 @@ def test_a_study_source_lies_beside_the_studies():
 
 
 def test_a_study_source_that_is_missing_is_an_error():
-    with pytest.raises(StudyError, match="source 'study:data/nothing.csv'"):
+    with pytest.raises(StudyError, match=r"source 'study:data/nothing\.csv'"):
         resolve(source("study:data/nothing.csv"))
 
 
@@ -135,5 +135,5 @@ def test_a_landing_zone_that_cannot_be_written_says_so(tmp_path):
     tree = [{"format": "news_csv", "path": str(tmp_path / "news.csv")}]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "landing").write_text("a file where the folder should be")
-    with pytest.raises(T2TError, match="landing zone of tiny; .*Check free space and permissions"):
+    with pytest.raises(T2TError, match=r"landing zone of tiny; .*Check free space and permissions"):
         stage_sources(load_study(write_study(tmp_path, sources=tree)), tmp_path / "data")
