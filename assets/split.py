@@ -53,7 +53,8 @@ def describe(store: StudyStore, date: str, dates: list[str]) -> str:
     """The split in words."""
     split = store.config.split
     if split.kind == "walk_forward":
-        return f"trained on {len(dates)} dates before {date}, judged on {date}"
+        earlier = [day for day in dates if day < date]
+        return f"trained on {len(earlier)} dates before {date}, judged on {date}"
     earlier = f"{len(dates) - 1} earlier dates and " if len(dates) > 1 else ""
     clock = split.train_until.isoformat()
     return f"trained on {earlier}{date} until {clock} ({store.config.calendar}), judged after it: fewer than five days"
@@ -79,8 +80,15 @@ def load_dataset(store: StudyStore, date: str) -> Dataset:
     if frame.is_empty():
         train, test = frame, frame
     else:
-        train, test = purged_split(frame, start, embargo_ns)
         label = f"label_{study.label.horizon_ms}ms_bps"
+        if label not in frame.columns:
+            raise InsufficientDataError(
+                f"training_set of {everything}",
+                received=f"labels {[name for name in frame.columns if name.startswith('label_')]}",
+                expected=label,
+                remedy="The study's horizon has changed: materialise training_set again for these dates.",
+            )
+        train, test = purged_split(frame, start, embargo_ns)
         train, test = train.filter(pl.col(label).is_not_null()), test.filter(pl.col("date") == date)
     if train.is_empty() or test.is_empty():
         raise InsufficientDataError(

@@ -229,7 +229,11 @@ def load_study(name_or_path: str | Path | None = None) -> Study:
             received=repr(wanted),
             expected=f"one of {available_studies()} or the path of a YAML file",
         )
-    return parse_study(path.read_text(), where=path.name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(path.name, received=str(error), expected="a readable UTF-8 text file") from error
+    return parse_study(text, where=path.name)
 
 
 def parse_study(text: str, where: str = "study") -> Study:
@@ -237,7 +241,7 @@ def parse_study(text: str, where: str = "study") -> Study:
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise StudyError(where, received=str(error), expected="valid YAML") from error
+        raise StudyError(where, received=" ".join(str(error).split()), expected="valid YAML") from error
     if not isinstance(tree, dict):
         raise StudyError(where, received=type(tree).__name__, expected="a mapping of keys")
     try:

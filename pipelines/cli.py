@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 StudyOption = Annotated[
     str | None,
-    typer.Option("--study", "-s", help="Name of a shipped study or path of a study YAML [env: T2T_STUDY]."),
+    typer.Option("--study", "-s", help="Name of a shipped study or path of a study YAML (environment: T2T_STUDY)."),
 ]
 _state = {"debug": False}
 
@@ -191,13 +191,15 @@ def ui(
     host: Annotated[str, typer.Option(help="Address the web server listens on.")] = "127.0.0.1",
 ) -> None:
     """Start the Dagster UI, schedules and sensors on the study's data."""
+    from feeds.root import data_root, shared_root
     from feeds.study import PROJECT_DIR, load_study
     from pipelines.instance import home_of
     from pipelines.runner import stage_sources
 
     named, root = _choose(study)
     stage_sources(load_study(named), root)
-    os.environ["DAGSTER_HOME"] = str(home_of(root))
+    # The server runs in the project's folder: relative folders of the environment must not change their meaning.
+    os.environ |= {"T2T_DATA": str(data_root()), "T2T_SHARED": str(shared_root()), "DAGSTER_HOME": str(home_of(root))}
     os.chdir(PROJECT_DIR)
     dagster = str(Path(sys.executable).with_name("dagster"))
     os.execv(dagster, [dagster, "dev", "-w", "workspace.yaml", "-p", str(port), "-h", host])

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.tree import Tree
 
 from feeds.artefacts import ArtefactStore
 from feeds.manifest import Manifest, ManifestStore, sha256_of_file
+
+WIDTH = 1000
 
 
 def raw_state(root: Path, manifest: Manifest) -> str:
@@ -27,14 +30,14 @@ def raw_state(root: Path, manifest: Manifest) -> str:
 
 def _label(root: Path, manifest: Manifest, seen: bool) -> str:
     partition = " ".join(manifest.partition.values())
-    parts = [f"[bold]{manifest.id}[/bold]", manifest.kind, partition, manifest.path]
+    parts = [manifest.id, manifest.kind, partition, manifest.path]
     if manifest.kind == "raw_file":
         parts.append(f"sha256 {manifest.sha256} ({raw_state(root, manifest)})")
     else:
         parts.append(f"code {manifest.code_version}" + (f" seed {manifest.seed}" if manifest.seed is not None else ""))
     if seen and manifest.parents:
         parts.append("(see above)")
-    return "  ".join(part for part in parts if part)
+    return "  ".join(escape(part) for part in parts if part)
 
 
 def find_id(root: Path, artefact: str) -> str:
@@ -53,7 +56,8 @@ def print_chain(root: Path, artefact: str) -> None:
         label = _label(root, manifest, seen)
         node = Tree(label) if depth == 0 else trail[depth - 1].add(label)
         trail[depth:] = [node]
-    Console(soft_wrap=True, highlight=False).print(trail[0])
+    # Wide enough for a hash at any depth: a terminal wraps, a pipe keeps the line whole.
+    Console(width=WIDTH, highlight=False).print(trail[0])
 
 
 def explain_json(root: Path, artefact: str) -> dict[str, Any]:

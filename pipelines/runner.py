@@ -68,6 +68,7 @@ class RunSummary:
     root: Path
     outcomes: list[Outcome] = field(default_factory=list)
     quarantined: tuple[tuple[str, str], ...] = ()
+    left_alone: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -125,7 +126,7 @@ class GraphRunner:
         started = time.perf_counter()
         found = triage(self.root, self.study)
         self._current = {(unit.date, unit.instrument) for unit in found.current}
-        summary = RunSummary(self.study, self.root, quarantined=found.quarantined)
+        summary = RunSummary(self.study, self.root, quarantined=found.quarantined, left_alone=found.left_alone)
         self.instance.add_dynamic_partitions(str(self.parts.instruments.name), self._instruments(found))
         trained = self.study.nights if nights is None else nights
         dates, judged = len(found.dates), min(len(found.dates), trained)

@@ -100,12 +100,7 @@ def quarantine_events(found: Triage) -> list[dg.AssetObservation]:
 
 def explain_idle(found: Triage) -> str:
     """Why there is nothing to do."""
-    parts = [f"{len(found.current)} instrument-days are in the lake already"]
-    if found.waiting:
-        waits = [f"{unit.instrument} {unit.date} waits for {list(unit.missing_roles)}" for unit in found.waiting]
-        parts.append("; ".join(waits[:5]))
-    if found.outside:
-        parts.append(f"{len(found.outside)} lie outside the study")
+    parts = [f"{len(found.current)} instrument-days are in the lake already", *found.left_alone[:5]]
     return "no new files: " + "; ".join(parts)
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -46,9 +47,11 @@ def print_outcomes(summary: RunSummary) -> None:
     console.print(table)
     for outcome in summary.failed:
         for problem in outcome.problems:
-            console.print(f"[red]{outcome.step.label}[/red]: {problem}", markup=True, highlight=False)
+            console.print(f"[red]{escape(outcome.step.label)}[/red]: {escape(problem)}", highlight=False)
     for name, reason in summary.quarantined:
-        console.print(f"[yellow]quarantined {name}[/yellow]: {reason}", highlight=False)
+        console.print(f"[yellow]quarantined {escape(name)}[/yellow]: {escape(reason)}", highlight=False)
+    for text in summary.left_alone:
+        console.print(f"[cyan]left alone[/cyan]: {escape(text)}", highlight=False)
 
 
 def _coloured(outcome: Outcome) -> str:

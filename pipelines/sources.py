@@ -6,6 +6,7 @@ Here: resolving `Source.path`. Not here: copying into the landing zone (feeds/la
 from __future__ import annotations
 
 import importlib.util
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from feeds.errors import StudyError
@@ -42,11 +43,18 @@ def _base(scheme: str, rest: str, source: Source) -> Path:
         return STUDIES_DIR / rest
     if scheme == "package":
         module, _, inside = rest.partition("/")
-        spec = importlib.util.find_spec(module)
+        spec = _find_package(module)
         if spec is None or spec.origin is None:
             raise StudyError(f"source '{source.path}'", received=f"package {module} is not installed")
         return Path(spec.origin).parent / inside
     return Path(source.path)
+
+
+def _find_package(module: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # a missing parent package, an empty name
+        return None
 
 
 def source_files(study: Study) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from assets.universe import universe_of
@@ -27,32 +28,37 @@ def print_status(study: Study, root: Path) -> None:
     if not dates:
         console.print("the lake is empty; `t2t run` fills it")
     else:
-        console.print(_dates_table(study, lake, ArtefactStore(root), dates))
+        console.print(_dates_table(study, lake, dates))
+        _print_artefacts(ArtefactStore(root), dates)
     _print_quarantine(root)
     _print_alerts(root)
 
 
-def _dates_table(study: Study, lake: Lake, artefacts: ArtefactStore, dates: list[str]) -> Table:
+def _dates_table(study: Study, lake: Lake, dates: list[str]) -> Table:
     table = Table()
-    for column in ("date", "included", "excluded", "training_set", "alpha_model", "report"):
+    for column in ("date", "included", "excluded", "training rows"):
         table.add_column(column, overflow="fold")
     for date in dates:
         universe = universe_of(lake, study, date)
         excluded = "; ".join(f"{name}: {reason}" for name, reason in universe.excluded.items())
         rows = str(lake.manifest("training_set", date).rows) if lake.exists("training_set", date) else "-"
-        models = [
-            artefacts.current(n, date).id if artefacts.exists(n, date) else "-"
-            for n in ("alpha_model", "nightly_report")
-        ]
-        table.add_row(date, " ".join(universe.included), excluded, rows, *models)
+        table.add_row(date, " ".join(universe.included), excluded, rows)
     return table
+
+
+def _print_artefacts(artefacts: ArtefactStore, dates: list[str]) -> None:
+    """Ids below the table, each in one piece, to be handed to `t2t explain`."""
+    for date in dates:
+        for name in ("alpha_model", "volatility_model", "nightly_report"):
+            if artefacts.exists(name, date):
+                console.print(f"{date}  {artefacts.current(name, date).id}", highlight=False)
 
 
 def _print_quarantine(root: Path) -> None:
     from feeds.quarantine import listing
 
     for entry in listing(root):
-        console.print(f"[yellow]quarantine[/yellow] {entry['file']}: {entry['error']}", highlight=False)
+        console.print(f"[yellow]quarantine[/yellow] {escape(entry['file'])}: {escape(entry['error'])}", highlight=False)
 
 
 def _print_alerts(root: Path) -> None:

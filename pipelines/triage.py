@@ -43,6 +43,13 @@ class Triage:
     quarantined: tuple[tuple[str, str], ...]
 
     @property
+    def left_alone(self) -> tuple[str, ...]:
+        """Why each waiting or outside instrument-day is not ingested."""
+        waiting = [f"{u.instrument} {u.date} waits for its missing file {list(u.missing_roles)}" for u in self.waiting]
+        outside = [f"{u.instrument} {u.date} lies outside the study's dates or instruments" for u in self.outside]
+        return (*waiting, *outside)
+
+    @property
     def dates(self) -> list[str]:
         """Dates with at least one instrument-day of the study, ascending."""
         return sorted({unit.date for unit in (*self.ready, *self.current)})

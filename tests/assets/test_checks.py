@@ -270,7 +270,6 @@ def test_stored_features_that_were_tampered_with_fail_the_audit(store, good, tam
     assert result.metadata["stored_rows_equal"].value is False
 
 
-@pytest.mark.xfail(strict=True, reason="audit_features compares stored rows up to the last cut only")
 def test_stored_features_tampered_with_late_in_the_session_fail_the_audit(store, good):
     frame = good["microstructure_features"]
     late = frame.with_columns(on_rows("spread_bps", pl.col("spread_bps") + 1.0, frame.height - 2))

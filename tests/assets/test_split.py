@@ -247,7 +247,6 @@ def test_days_without_any_label_cannot_be_trained_on(tmp_path):
     assert refusal(store, WEEK[1]).received.startswith("0 training and 780 test rows")
 
 
-@pytest.mark.xfail(strict=True, reason="load_dataset raises polars' ColumnNotFoundError")
 def test_training_sets_labelled_for_another_horizon_are_refused_with_what_to_do(tmp_path):
     store = store_of(tmp_path, WALK_FORWARD)
     for date in WEEK[:2]:
@@ -267,7 +266,6 @@ def test_an_intraday_split_is_described_with_its_clock_and_calendar(tmp_path):
     assert describe(store, WEEK[2], [WEEK[2]]).startswith("trained on 2013-10-09 until 13:00:00 (XNYS)")
 
 
-@pytest.mark.xfail(strict=True, reason="describe counts the judged date among the dates trained on")
 def test_a_walk_forward_split_is_described_by_the_dates_it_was_trained_on(tmp_path):
     store = store_of(tmp_path, WALK_FORWARD)
     fill(store, WEEK[:3])

@@ -118,7 +118,6 @@ def test_every_command_and_every_option_has_help(name):
     assert answer.exit_code == 0 and f"t2t {name}" in plain(answer.output)
 
 
-@pytest.mark.xfail(strict=True, reason="'[env: T2T_STUDY]' in the help text is read as rich markup and vanishes")
 def test_the_help_of_study_names_its_environment_variable():
     assert "T2T_STUDY" in plain(CliRunner().invoke(cli.app, ["status", "--help"]).output)
 
@@ -162,7 +161,6 @@ def test_a_wrong_key_in_a_study_is_one_paragraph_that_names_the_right_one(t2t):
     assert "Did you mean 'coverage'?" in answer.paragraph
 
 
-@pytest.mark.xfail(strict=True, reason="parse_study passes on the lines of YAML's message; read_text may raise")
 @pytest.mark.parametrize("content", [b"name: [tiny", b"\xff\xfe\x00"], ids=["no YAML", "no text"])
 def test_a_study_that_cannot_be_read_is_one_paragraph(t2t, content):
     (t2t.folder / "tiny.yaml").write_bytes(content)
@@ -261,7 +259,6 @@ def test_the_status_lists_what_is_in_quarantine_and_why(t2t):
     assert "receivedb'rememberthemilk'..." in flat and "expectedafileofaknownformat" in flat
 
 
-@pytest.mark.xfail(strict=True, reason="names and reasons of files are read as rich markup (show.py, status.py)")
 @pytest.mark.parametrize(
     ("name", "found"), [("notes[old].txt", "b'milk'..."), ("notes.txt", "b'[b]milk[/i]'...")], ids=["name", "content"]
 )
@@ -387,7 +384,6 @@ def test_the_status_of_a_lake_shows_dates_instruments_and_why_one_is_missing(ing
     assert f"{rows}" in flat
 
 
-@pytest.mark.xfail(strict=True, reason="the table of `t2t status` breaks ids over lines at 80 columns")
 def test_the_status_shows_ids_in_one_piece_for_explain(t2t, monkeypatch):
     monkeypatch.setattr(show.console, "width", 80)
     lake, artefacts = Lake(t2t.root), ArtefactStore(t2t.root)
@@ -413,14 +409,12 @@ def test_ingest_of_a_foreign_file_alone_fails_with_the_reason(t2t):
     assert Lake(t2t.root).dates("raw_ticks") == []
 
 
-@pytest.mark.xfail(strict=True, reason="print_outcomes reads what the file holds as rich markup and crashes")
 def test_ingest_of_a_foreign_file_with_brackets_fails_with_the_reason(t2t):
     (t2t.folder / "notes.txt").write_text("[b]milk[/i]")
     answer = t2t("ingest", t2t.folder / "notes.txt")
     assert answer.code == 1 and "[b]milk[/i]" in answer.flat
 
 
-@pytest.mark.xfail(strict=True, reason="RunSummary does not carry what triage found waiting or outside the study")
 @pytest.mark.parametrize(
     ("date", "keep", "told"), [(DATE, "*_quote.zip", "trade"), ("2012-10-08", "*.zip", "outside")], ids=str
 )
@@ -458,7 +452,6 @@ def test_the_ui_is_dagster_on_the_studys_home_with_port_and_host(tmp_path, start
 
 
 @pytest.mark.parametrize("variable", ["T2T_DATA", "T2T_SHARED"])
-@pytest.mark.xfail(strict=True, reason="`ui` changes to the project's folder, against which its children resolve it")
 def test_relative_folders_mean_the_same_to_the_processes_of_the_ui(tmp_path, started, monkeypatch, variable):
     write_study(tmp_path, sources=[{"format": "news_csv", "path": str(tmp_path / "tiny.yaml")}])
     for name in (*ENVIRONMENT, "T2T_SHARED"):

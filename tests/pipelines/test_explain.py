@@ -158,7 +158,6 @@ def test_the_printed_tree_indents_parents_below_what_is_made_from_them(chain, ca
     assert 0 == column[chain.bars] < column[chain.raw] < column[chain.trade]
 
 
-@pytest.mark.xfail(strict=True, reason="rich.Tree cuts labels at the width, soft_wrap or not")
 @pytest.mark.parametrize("columns", ["80", "120"])
 def test_nothing_of_a_hash_is_cut_off_on_a_narrow_terminal_or_in_a_pipe(chain, capsys, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)
@@ -168,7 +167,6 @@ def test_nothing_of_a_hash_is_cut_off_on_a_narrow_terminal_or_in_a_pipe(chain, c
         assert f"{store.get(manifest_id).sha256}(unchanged)" in text
 
 
-@pytest.mark.xfail(strict=True, reason="labels of the tree are read as rich markup")
 def test_brackets_in_a_file_name_are_printed_as_they_are(tmp_path, capsys):
     chain = Chain(tmp_path, trade="trade[old].zip")
     assert "landing/trade[old].zip" in "".join(chain.printed(capsys))

@@ -48,7 +48,6 @@ def test_a_package_that_is_not_installed_is_named():
         resolve(source("package:no_such_package/x"))
 
 
-@pytest.mark.xfail(strict=True, reason="importlib's ModuleNotFoundError and ValueError come through")
 @pytest.mark.parametrize("path", ["package:no_such_package.inner/x", "package:/x"])
 def test_a_package_name_that_cannot_be_looked_up_is_named(path):
     try:
