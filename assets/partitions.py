@@ -30,8 +30,10 @@ class StudyPartitions:
         """One key a calendar day between the study's bounds (both inclusive)."""
         end = self.study.dates.end
         last = (end + dt.timedelta(days=1)).isoformat() if end else None
+        # end_offset: a day is a partition from its first moment on. Without it, tonight's session could only be
+        # ingested and trained on after midnight UTC.
         return dg.DailyPartitionsDefinition(
-            start_date=self.study.dates.start.isoformat(), end_date=last, timezone="UTC"
+            start_date=self.study.dates.start.isoformat(), end_date=last, timezone="UTC", end_offset=1
         )
 
     @cached_property
