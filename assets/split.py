@@ -53,8 +53,8 @@ def describe(store: StudyStore, date: str, dates: list[str]) -> str:
     """The split in words."""
     split = store.config.split
     if split.kind == "walk_forward":
-        earlier = [day for day in dates if day < date]
-        return f"trained on {len(earlier)} dates before {date}, judged on {date}"
+        before = sum(day < date for day in dates)
+        return f"trained on {before} dates before {date}, judged on {date}"
     earlier = f"{len(dates) - 1} earlier dates and " if len(dates) > 1 else ""
     clock = split.train_until.isoformat()
     return f"trained on {earlier}{date} until {clock} ({store.config.calendar}), judged after it: fewer than five days"
