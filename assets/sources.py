@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.common import counts_value, failure, failures, table_metadata
+from assets.common import counts_value, failures, table_metadata
 from assets.partitions import StudyPartitions, split_key
 from assets.store import StudyStore
 from feeds.errors import LakeError, UnreadableFileError
 
 if TYPE_CHECKING:
-    from feeds.landing import Unit
+    from feeds.landing import LandingIndex, Unit
 
 GROUP = "ingest"
 OWNERS = ["team:data"]
@@ -88,26 +88,25 @@ def _landed_unit(store: StudyStore, date: str, instrument: str) -> Unit:
     from feeds.landing import scan
 
     index = scan(store.path)
-    for error in index.bad:
-        if instrument.split(".")[0].lower() in error.path.lower():
-            _quarantine(store, error)
-            raise failure(error)
     unit = next((unit for unit in index.units if (unit.date, unit.instrument) == (date, instrument)), None)
-    if unit is None:
-        raise LakeError(
-            f"landing zone, {instrument} on {date}",
-            received="no file",
-            expected="the files of this instrument-day",
-            remedy="Drop them into the landing zone or run `t2t ingest PATH`.",
-        )
-    if unit.missing_roles:
-        raise LakeError(
-            f"landing zone, {instrument} on {date}",
-            received=f"{sorted(unit.files)}",
-            expected=f"also {list(unit.missing_roles)}",
-            remedy="Drop the missing file into the landing zone.",
-        )
-    return unit
+    if unit is not None and not unit.missing_roles:
+        return unit
+    found = f"only {sorted(unit.files)}" if unit else "no file"
+    expected = f"also {list(unit.missing_roles)}" if unit else "the files of this instrument-day"
+    raise LakeError(
+        f"landing zone, {instrument} on {date}",
+        received=found + _set_aside(store, index),
+        expected=expected,
+        remedy="Drop whole files into the landing zone or run `t2t ingest PATH`.",
+    )
+
+
+def _set_aside(store: StudyStore, index: LandingIndex) -> str:
+    """Names of unreadable files, in the landing zone or in quarantine: one of them may be what is missing."""
+    from feeds.quarantine import listing
+
+    names = [error.path.rsplit("/", 1)[-1] for error in index.bad] + [entry["file"] for entry in listing(store.path)]
+    return f" (unreadable files: {sorted(names)})" if names else ""
 
 
 def _quarantine(store: StudyStore, error: UnreadableFileError) -> None:
