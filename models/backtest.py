@@ -336,7 +336,7 @@ def _by_symbol(legs: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
         pl.col("blind_gross").sum().alias("cost_blind_gross_total_bps"),
         (pl.col("blind_gross") - pl.col("blind_cost")).sum().alias("cost_blind_net_total_bps"),
     )
-    trips = trades.group_by("symbol").agg(
+    trips = trades.group_by("symbol", maintain_order=True).agg(
         pl.len().cast(pl.Int64).alias("trades"), (pl.col("gross") > 0).mean().alias("hit_rate")
     )
     joined = sums.join(trips, on="symbol", how="left").sort("symbol")

@@ -89,7 +89,7 @@ def ic_series(series: pl.DataFrame, *, row: str = "", timezone: str = "UTC", dpi
     if "row" in frame.columns:
         chosen = row or judged_row(frame["row"].unique(maintain_order=True).to_list())
         frame = frame.filter(pl.col("row") == chosen)
-    frame = frame.group_by("ts").agg(pl.col("ic").mean()).sort("ts")
+    frame = frame.group_by("ts", maintain_order=True).agg(pl.col("ic").mean()).sort("ts")
     times, values = clock(frame["ts"], timezone), frame["ic"].to_numpy()
     figure, (axis,) = canvas(title, subtitle=chosen.replace("_", " "))
     width = _bar_width(times)

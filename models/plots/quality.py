@@ -96,7 +96,7 @@ def data_quality_calendar(quality: pl.DataFrame, *, dpi: int = REPORT_DPI) -> by
     if worst.is_empty():
         return no_data(title, "no checks have run", dpi)
     dates = sorted(worst["date"].unique().to_list())
-    badness = worst.group_by("symbol").agg((pl.col("status") != "pass").sum().alias("bad"))
+    badness = worst.group_by("symbol", maintain_order=True).agg((pl.col("status") != "pass").sum().alias("bad"))
     by_badness = badness.sort(["bad", "symbol"], descending=[True, False])["symbol"].to_list()
     shown_dates, symbols = dates[-_MOST_DATES:], sorted(by_badness[:_MOST_SYMBOLS])
     left_out = [
@@ -184,5 +184,5 @@ def _counts(rejected: pl.DataFrame | Mapping[str, int]) -> dict[str, int]:
     frame = usable(rejected, "rejected_by_reason", ("reason", "rows"))
     if frame.is_empty():
         return {}
-    total = frame.group_by("reason").agg(pl.col("rows").sum().cast(pl.Int64))
+    total = frame.group_by("reason", maintain_order=True).agg(pl.col("rows").sum().cast(pl.Int64))
     return {str(reason): int(rows) for reason, rows in total.select("reason", "rows").iter_rows() if rows}

@@ -29,7 +29,7 @@ def daily_variance(prepared: pl.DataFrame) -> pl.DataFrame:
         ``symbol, date, rv`` (per session, not annualised), sorted; overnight returns are not in it.
     """
     whole = prepared.filter(pl.col("date").is_in(complete_dates(prepared)))
-    return whole.group_by("symbol", "date").agg(pl.col("rv").sum()).sort("symbol", "date")
+    return whole.group_by("symbol", "date", maintain_order=True).agg(pl.col("rv").sum()).sort("symbol", "date")
 
 
 def fit_daily_har(rv: npt.ArrayLike, min_days: int) -> LogHar:

@@ -32,7 +32,9 @@ def diurnal_profile(prepared: pl.DataFrame) -> Floats | None:
     days = prepared.filter(pl.col("date").is_in(dates))
     mean = pl.col("rv").mean().over("symbol", "date")
     relative = days.with_columns(mean.alias("day_mean")).filter(pl.col("day_mean") > 0)
-    by_slot = relative.group_by("slot").agg((pl.col("rv") / pl.col("day_mean")).mean().alias("factor"))
+    by_slot = relative.group_by("slot", maintain_order=True).agg(
+        (pl.col("rv") / pl.col("day_mean")).mean().alias("factor")
+    )
     if by_slot.is_empty():
         return None
     raw = np.ones(int(by_slot["slot"].max()) + 1)  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ def evaluate_volatility(judged: pl.DataFrame) -> VolatilityEvaluation:
     common = common.with_columns(pl.max_horizontal(pl.col("rv"), floor).alias("rv")).filter(pl.col("rv") > 0)
     losses = common.select("ts", *(_loss(common, name) for name in offered))
     # instruments at one time are not independent: the test sees one mean difference a time
-    by_time = losses.group_by("ts").agg(pl.col(offered).mean()).sort("ts")
+    by_time = losses.group_by("ts", maintain_order=True).agg(pl.col(offered).mean()).sort("ts")
     table = pl.DataFrame([_line(name, common, losses, by_time) for name in MODELS], schema=_TABLE)
     return VolatilityEvaluation(table, verdict(table))
 

@@ -83,7 +83,7 @@ def fit_volatility(blocks_train: pl.DataFrame, config: VolatilityConfig) -> Vola
         SchemaError: A column is missing.
     """
     prepared = prepare(blocks_train, config.block_s)
-    means = prepared.group_by("symbol").agg(pl.col("rv").mean()).sort("symbol")
+    means = prepared.group_by("symbol", maintain_order=True).agg(pl.col("rv").mean()).sort("symbol")
     scale = {symbol: float(rv) for symbol, rv in means.iter_rows() if rv is not None and rv > 0}
     profile = diurnal_profile(prepared)
     notes = [] if profile is not None else ["shape of the day: fewer than 2 whole training days, taken as flat"]

@@ -57,10 +57,10 @@ def test_both_bounds_of_the_study_are_partitions_and_nothing_outside(tmp_path):
     assert (keys[0], keys[-1], len(keys)) == ("2013-10-07", "2013-10-31", 25)
 
 
-def test_a_study_without_an_end_has_partitions_up_to_yesterday(tmp_path):
+def test_a_study_without_an_end_has_partitions_up_to_the_day_in_progress(tmp_path):
     dates = StudyPartitions(study_of(tmp_path, INTRADAY, dates={"start": "2013-10-07"})).dates
     keys = dates.get_partition_keys(current_time=dt.datetime(2013, 10, 10, 1, tzinfo=dt.UTC))
-    assert keys == ["2013-10-07", "2013-10-08", "2013-10-09"]
+    assert keys == ["2013-10-07", "2013-10-08", "2013-10-09", "2013-10-10"]
 
 
 def test_instruments_are_dynamic_partitions_of_their_study(tmp_path):

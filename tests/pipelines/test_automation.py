@@ -100,7 +100,7 @@ def test_an_instrument_day_outside_the_study_is_left_alone(flow):
 
     stage(write_us_equity_day(flow.folder / "old" / "aaa", "AAA", "2012-10-08", seed=5), flow.root)
     result = tick(flow)
-    assert result.run_requests == [] and "1 lie outside the study" in result.skip_message
+    assert result.run_requests == [] and "AAA.US 2012-10-08 lies outside the study" in result.skip_message
 
 
 def test_half_an_instrument_day_waits_for_its_other_file(flow):

@@ -69,7 +69,7 @@ def _add_rejected(section: Section, inputs: ReportInputs, rows_in: int | None) -
     if inputs.rejected is None or inputs.rejected.is_empty():
         return
     rejected = _of_night(inputs.rejected, inputs.night)
-    total = rejected.group_by("reason").agg(pl.col("rows").sum()).filter(pl.col("rows") > 0)
+    total = rejected.group_by("reason", maintain_order=True).agg(pl.col("rows").sum()).filter(pl.col("rows") > 0)
     total = total.sort(["rows", "reason"], descending=[True, False])
     if rows_in:
         total = total.with_columns((pl.col("rows") / rows_in).alias("share"))

@@ -38,7 +38,7 @@ def sentiment_section(inputs: ReportInputs) -> Section:
 
 def _scores_by_symbol(frame: pl.DataFrame) -> Table:
     score = pl.col("score")
-    by_symbol = frame.group_by("symbol").agg(
+    by_symbol = frame.group_by("symbol", maintain_order=True).agg(
         pl.len().alias("headlines"),
         score.mean().alias("mean_score"),
         (score > NEUTRAL_BAND).sum().alias("positive"),
