@@ -132,11 +132,98 @@ class VolatilityModels(_Strict):
     daily_min_days: int = Field(default=60, ge=30)
 
 
+class RegimeModels(_Strict):
+    """The Gaussian mixture over market states.
+
+    Attributes:
+        max_states: Most components tried; the Bayesian information criterion chooses among 2 to this many.
+        restarts: Random starts of each fit.
+        max_rows: Training rows used at most, evenly spaced.
+    """
+
+    max_states: int = Field(default=3, ge=2, le=8)
+    restarts: int = Field(default=3, ge=1)
+    max_rows: int = Field(default=20_000, ge=500)
+
+
+class CorrelationModels(_Strict):
+    """EWMA and Ledoit-Wolf correlation of returns across instruments.
+
+    Attributes:
+        return_s: Length of the returns; a multiple of the bar length.
+        ewma_lambda: Decay per return.
+    """
+
+    return_s: int = Field(default=300, ge=1)
+    ewma_lambda: float = Field(default=0.97, gt=0, lt=1)
+
+
+class AnomalyModels(_Strict):
+    """The isolation forest over decision times.
+
+    Attributes:
+        trees: Trees of the forest.
+        alarm_share: Share of ordinary decision times that may raise an alarm: the stated false-alarm rate.
+    """
+
+    trees: int = Field(default=100, ge=10)
+    alarm_share: float = Field(default=0.002, gt=0, lt=0.5)
+
+
 class Models(_Strict):
     """Model families of the study."""
 
     alpha: AlphaModels = AlphaModels()
     volatility: VolatilityModels = VolatilityModels()
+    regime: RegimeModels = RegimeModels()
+    correlation: CorrelationModels = CorrelationModels()
+    anomaly: AnomalyModels = AnomalyModels()
+
+
+class Execution(_Strict):
+    """Parent orders, the agent's training budget and how policies are judged. Needs order-by-order data.
+
+    Attributes:
+        horizon_s: Time a parent order has.
+        decisions: Decision times in it, evenly spaced.
+        parent_share: Size of a parent order as a share of the volume usually traded in a horizon.
+        latency_ms: From decision to the venue.
+        taker_fee_bps: Fee of an aggressive fill.
+        maker_fee_bps: Fee of a passive fill; negative is a rebate.
+        train_steps: Environment steps each agent is trained for.
+        train_symbols: Instruments agents are trained on; empty: all, in turn.
+        eval_episodes: Parent orders per instrument and market in the evaluation; half of them on either side.
+        seeds: Training seeds; one agent each, every one of them judged.
+        flow_minutes: Simulated minutes behind the realism report.
+    """
+
+    horizon_s: int = Field(default=300, ge=1)
+    decisions: int = Field(default=10, ge=2)
+    parent_share: float = Field(default=0.05, gt=0, le=1)
+    latency_ms: int = Field(default=10, ge=0)
+    taker_fee_bps: float = 0.0
+    maker_fee_bps: float = 0.0
+    train_steps: int = Field(default=20_000, ge=100)
+    train_symbols: tuple[str, ...] = ()
+    eval_episodes: int = Field(default=100, ge=2, multiple_of=2)
+    seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
+    flow_minutes: int = Field(default=60, ge=1)
+
+
+class Risk(_Strict):
+    """What the limits rest on.
+
+    Attributes:
+        capital: Capital in the instruments' currency.
+        daily_var_share: Largest one-day 99 % value at risk of the book, as a share of capital.
+        target_volatility_bps: Volatility over the label horizon at which the backtest holds one full position.
+        max_leverage: Most positions of full size the volatility scaling may hold in a calm market.
+    """
+
+    capital: float = Field(default=1_000_000.0, gt=0)
+    daily_var_share: float = Field(default=0.02, gt=0, lt=1)
+    target_volatility_bps: float | None = Field(default=None, gt=0)
+    max_leverage: float = Field(default=2.0, gt=0)
 
 
 class Label(_Strict):
@@ -170,6 +257,8 @@ class Study(_Strict):
     split: Annotated[WalkForward | Intraday, Field(discriminator="kind")]
     costs: Costs
     models: Models = Models()
+    execution: Execution | None = None
+    risk: Risk = Risk()
     seeds: tuple[int, ...] = Field(default=(7,), min_length=1)
     coverage: float = Field(default=0.5, gt=0, le=1, description="least share of the universe a date needs")
     nights: int = Field(default=3, ge=1, description="nights that `t2t run` trains")

@@ -28,6 +28,7 @@ class AlphaInputs:
         verdict: One sentence.
         horizons: horizon_s, ic, rank_ic: the judged row against further horizons.
         split: How training and test were separated.
+        importance: group, features, ic_loss: loss of IC when the group's columns are permuted together.
     """
 
     table: pl.DataFrame
@@ -37,6 +38,7 @@ class AlphaInputs:
     verdict: str = ""
     horizons: pl.DataFrame | None = None
     split: str = ""
+    importance: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,144 @@ class BacktestInputs:
 
 
 @dataclass(frozen=True)
+class RegimeInputs:
+    """Unsupervised market regimes.
+
+    Attributes:
+        states: ts, symbol, regime (0: the calmest), p_0 .. p_{k-1}; one row a decision time of the night.
+        table: regime, label, share, mean_duration_s, and the mean of each feature in the regime (training window).
+        verdict: One sentence.
+        split: How training and test were separated.
+    """
+
+    states: pl.DataFrame
+    table: pl.DataFrame
+    verdict: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class CorrelationInputs:
+    """Correlation of the instruments' returns.
+
+    Attributes:
+        matrix: symbol_a, symbol_b, sample, ewma, ledoit_wolf; one row an ordered pair, the diagonal included.
+        table: model, loss (Gaussian, per observation), n; dm_stat, dm_p optional. Out of sample, lower is better.
+        verdict: One sentence.
+        split: How training and test were separated.
+        return_s: Length of the returns in seconds.
+    """
+
+    matrix: pl.DataFrame
+    table: pl.DataFrame
+    verdict: str = ""
+    split: str = ""
+    return_s: int | None = None
+
+
+@dataclass(frozen=True)
+class AnomalyInputs:
+    """How unusual each decision time is against the training window.
+
+    Attributes:
+        scores: ts, symbol, score (the higher the more unusual), threshold, is_anomaly.
+        table: symbol, rows, flagged, flagged_share, expected_share, highest_score, highest_at.
+        episodes: start_ts, end_ts, symbol, highest_score, driver (feature farthest from its usual range), deviation.
+        verdict: One sentence.
+        split: How training and test were separated.
+    """
+
+    scores: pl.DataFrame
+    table: pl.DataFrame
+    episodes: pl.DataFrame | None = None
+    verdict: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class RiskLimitInputs:
+    """Limits the gate reads.
+
+    Attributes:
+        limits: scope (symbol or "*"), limit, value, unit, base (before tightening), tightened_by (factor), reason.
+        notes: What the limits rest on.
+    """
+
+    limits: pl.DataFrame
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class SimulatorInputs:
+    """The market simulator, its calibration and how real it looks.
+
+    Attributes:
+        parameters: symbol, parameter, value, unit, source (estimator or paper).
+        rates: symbol, distance (increments from the opposite best), limit_rate, cancel_rate, mean_depth.
+        realism: symbol, metric, real, band_low, band_high, simulated, passed (null: information, no gate), unit.
+        verdict: One sentence.
+        notes: Periods used, number of tuned parameters.
+    """
+
+    parameters: pl.DataFrame
+    rates: pl.DataFrame
+    realism: pl.DataFrame | None = None
+    verdict: str = ""
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ExecutionInputs:
+    """Execution policies judged on the same parent orders.
+
+    Attributes:
+        table: market ("replay", "flow"), policy, n, is_bps, is_low, is_high, sd_bps, cvar95_bps, completion,
+            maker_share, vs_twap_taker_bps, vs_twap_low, vs_twap_high, vs_best_bps, vs_best_low, vs_best_high.
+        slippage: market, policy, episode, symbol, side, is_bps; one row a parent order.
+        fan: market, policy, elapsed_share, inventory_share, inventory_low, inventory_high.
+        learning: symbol, seed, episode, is_bps (moving mean of the training episodes).
+        heat: panel ("inventory x time" or "spread x imbalance"), x, y, x_label, y_label, action, action_name.
+        costs: market, policy, spread_bps, timing_bps, fees_bps, is_bps: decomposition of the mean shortfall.
+        verdict: One or more sentences, losing cases included.
+        split: How training and test were separated.
+        notes: Parent sizes, horizon, seeds.
+    """
+
+    table: pl.DataFrame
+    slippage: pl.DataFrame
+    fan: pl.DataFrame | None = None
+    learning: pl.DataFrame | None = None
+    heat: pl.DataFrame | None = None
+    costs: pl.DataFrame | None = None
+    verdict: str = ""
+    split: str = ""
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class PromotionInputs:
+    """Champion and challenger of each model family.
+
+    Attributes:
+        table: family, champion, challenger, metric, n, difference, low, high (challenger minus champion, lower is
+            better), decision, approved_by, approved_at.
+    """
+
+    table: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class PlantedInputs:
+    """What a simulated market holds, and what the models found of it.
+
+    Attributes:
+        table: effect, size, where, planted, found, note; ``planted`` is what a model that knew the truth would score.
+    """
+
+    table: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class ReportInputs:
     """Everything one report may show; a part that is None is named as absent, with its reason.
 
@@ -100,6 +240,14 @@ class ReportInputs:
         alpha: See `AlphaInputs`.
         volatility: See `VolatilityInputs`.
         backtest: See `BacktestInputs`.
+        regimes: See `RegimeInputs`.
+        correlation: See `CorrelationInputs`.
+        anomaly: See `AnomalyInputs`.
+        limits: See `RiskLimitInputs`.
+        simulator: See `SimulatorInputs`.
+        execution: See `ExecutionInputs`.
+        promotion: See `PromotionInputs`.
+        planted: See `PlantedInputs`.
         previous: Tonight beside earlier nights; any columns, e.g. metric, previous, tonight.
         simulated: Names of the sources nobody traded or published.
         instruments: Id -> units, to show prices in currency.
@@ -124,6 +272,14 @@ class ReportInputs:
     alpha: AlphaInputs | None = None
     volatility: VolatilityInputs | None = None
     backtest: BacktestInputs | None = None
+    regimes: RegimeInputs | None = None
+    correlation: CorrelationInputs | None = None
+    anomaly: AnomalyInputs | None = None
+    limits: RiskLimitInputs | None = None
+    simulator: SimulatorInputs | None = None
+    execution: ExecutionInputs | None = None
+    promotion: PromotionInputs | None = None
+    planted: PlantedInputs | None = None
     previous: pl.DataFrame | None = None
     simulated: Sequence[str] = ()
     instruments: Mapping[str, InstrumentSpec] = field(default_factory=dict)
