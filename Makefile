@@ -1,14 +1,16 @@
 # Two commands do everything: `make run` and `make test`. `make` alone lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-STUDY ?= bitstamp_demo
+STUDY ?=
 PORT ?= 3000
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,14))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := torch==2.13.0
+ifneq ($(STUDY),)
 export T2T_STUDY := $(STUDY)
+endif
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -25,7 +27,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 install: $(STAMP) ## make the virtual environment and install
 
-run: $(STAMP) ## materialise the whole graph and print where the report is (STUDY=bitstamp_demo|us_equities_2013|lobster_2012)
+run: $(STAMP) ## materialise the whole graph on the embedded data (or STUDY=us_equities_2013|lobster_2012|...) and print where the reports are
 	$(BIN)/t2t run
 
 ui: $(STAMP) ## start the Dagster UI on the same data (PORT=3000)
@@ -55,7 +57,7 @@ bench: $(STAMP) ## run every benchmark and print its figures
 train-sentiment: $(STAMP) ## train the sentiment head on the labelled headlines of ../shared/data
 	$(BIN)/t2t train-sentiment
 
-clean: ## remove the study's data (data/$(STUDY))
+clean: ## remove all studies' data, or one study's (STUDY=...)
 	rm -rf data/$(STUDY)
 
 .PHONY: help install run ui report status test lint format bench train-sentiment clean

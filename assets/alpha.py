@@ -63,9 +63,10 @@ def _alpha_model(parts: StudyPartitions) -> dg.AssetsDefinition:
     def alpha_model(
         context: dg.AssetExecutionContext, config: AlphaModelConfig, store: StudyStore
     ) -> dg.MaterializeResult:
-        from models.alpha import evaluate_alpha, fit_alpha
+        from models.alpha import evaluate_alpha, fit_alpha, permutation_importance
         from models.feature_table import feature_columns
-        from models.plots import UI_DPI, ic_series
+        from models.features.groups import feature_groups
+        from models.plots import UI_DPI, grouped_importance, ic_series
 
         date, study = context.partition_key, store.config
         data = load_dataset(store, date)
@@ -74,7 +75,8 @@ def _alpha_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         model = fit_alpha(data.train, feature_columns(data.train), label, settings)
         evaluation = evaluate_alpha(model, data.test, block_ms=_block_ms(data.test))
         horizons = horizon_table(model, data.test, [study.label.horizon_ms, *study.label.more_horizons_ms])
-        content = evaluation_json(evaluation, data.description, horizons)
+        importance = permutation_importance(model, data.test, feature_groups(model.features), seed=settings.seed)
+        content = evaluation_json(evaluation, data.description, horizons, importance)
         headline = headline_metrics(evaluation.table)
         manifest = store.artefacts.write(
             "model",
@@ -100,7 +102,8 @@ def _alpha_model(parts: StudyPartitions) -> dg.AssetsDefinition:
                 "test_rows": data.test.height,
                 "split": data.description,
                 "rows": table_value(evaluation.table),
-                "plot": plot_value(ic_series(evaluation.ic_series, dpi=UI_DPI)),
+                "plot": plot_value(ic_series(evaluation.ic_series, dpi=UI_DPI), store),
+                "importance": plot_value(grouped_importance(importance, dpi=UI_DPI), store),
             }
         )
 
@@ -119,11 +122,12 @@ def headline_metrics(table: pl.DataFrame) -> dict[str, float]:
     return {key: float(row[key]) for key in wanted if row and row.get(key) is not None}
 
 
-def evaluation_json(evaluation: Any, description: str, horizons: pl.DataFrame) -> bytes:
+def evaluation_json(evaluation: Any, description: str, horizons: pl.DataFrame, importance: pl.DataFrame) -> bytes:
     """The evaluation's frames as JSON records."""
     frames = ("table", "ic_series", "calibration", "quantile_returns")
     tree = {name: getattr(evaluation, name).to_dicts() for name in frames}
-    tree |= {"horizons": horizons.to_dicts(), "verdict": evaluation.verdict, "split": description}
+    tree |= {"horizons": horizons.to_dicts(), "importance": importance.to_dicts()}
+    tree |= {"verdict": evaluation.verdict, "split": description}
     return json.dumps(tree, indent=1).encode()
 
 

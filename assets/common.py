@@ -17,6 +17,7 @@ from feeds.errors import T2TError
 if TYPE_CHECKING:
     import polars as pl
 
+    from assets.store import StudyStore
     from feeds.manifest import Manifest
 
 P = ParamSpec("P")
@@ -115,8 +116,11 @@ def counts_value(counts: Mapping[str, int]) -> dg.MetadataValue:
     return dg.MetadataValue.json(dict(sorted(counts.items())))
 
 
-def plot_value(png: bytes) -> dg.MetadataValue:
-    """A PNG as markdown; it stays in the event log for ever, so keep it small."""
-    from models.plots import to_markdown
+def plot_value(png: bytes, store: StudyStore) -> dg.MetadataValue:
+    """A PNG as markdown, stamped where the study's market is simulated.
 
-    return dg.MetadataValue.md(to_markdown(png))
+    It stays in the event log for ever, so keep it small.
+    """
+    from models.plots import SIMULATED_STAMP, stamp, to_markdown
+
+    return dg.MetadataValue.md(to_markdown(stamp(png, SIMULATED_STAMP) if store.config.simulated_market else png))

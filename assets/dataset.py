@@ -53,7 +53,7 @@ def _sentiment(parts: StudyPartitions) -> dg.AssetsDefinition:
             metadata={
                 **table_metadata(frame, manifest),
                 "mean_score": float(mean) if isinstance(mean, float) else 0.0,
-                "plot": plot_value(sentiment_timeline(frame, dpi=UI_DPI)),
+                "plot": plot_value(sentiment_timeline(frame, dpi=UI_DPI), store),
             }
         )
 

@@ -8,23 +8,33 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from assets import report_models
 from assets.checks import DATE_TABLES, INSTRUMENT_DAY_TABLES
 from assets.store import StudyStore
 from assets.universe import Universe, universe_of
 from feeds.manifest import Manifest, code_version
+from feeds.study import Study
 
 if TYPE_CHECKING:
     import polars as pl
 
     from models.report.inputs import AlphaInputs, BacktestInputs, ReportInputs, VolatilityInputs
 
-NS_PER_H = 3_600_000_000_000
+#: Parts of the report that `assets.report_models` gathers.
+PARTS = ("regimes", "correlation", "anomaly", "limits", "simulator", "execution", "promotion", "planted")
 #: What a report compares with the night before, by artefact.
 COMPARED = {
     "alpha_model": ("ic", "rank_ic", "hit_rate"),
     "volatility_model": ("qlike_har", "qlike_ewma"),
+    "regime_model": ("log_likelihood_gain",),
+    "correlation_model": ("loss_identity", "loss_ledoit_wolf"),
+    "execution_evaluation": ("is_bps_dqn", "is_bps_twap_taker", "is_bps_twap_passive"),
     "backtest": ("gross_total_bps", "net_total_bps", "turnover"),
 }
+#: Models named in the provenance block, and tables beside them.
+MODELS = ("alpha_model", "volatility_model", "regime_model", "correlation_model", "anomaly_model")
+EXECUTION_MODELS = ("simulator_calibration", "execution_policy")
+TABLES = ("feature_table", "training_set", "alpha_forecast", "backtest", "risk_limits", "promotion")
 
 
 @dataclass
@@ -149,7 +159,8 @@ class Gatherer:
             name: pl.DataFrame(tree[name]) for name in ("ic_series", "calibration", "quantile_returns", "horizons")
         }
         table = pl.DataFrame(tree["table"], infer_schema_length=None)
-        return AlphaInputs(table=table, verdict=tree["verdict"], split=tree["split"], **frames)
+        importance = pl.DataFrame(tree["importance"], infer_schema_length=None)
+        return AlphaInputs(table, verdict=tree["verdict"], split=tree["split"], importance=importance, **frames)
 
     def volatility(self) -> VolatilityInputs | None:
         """The volatility models' evaluation and forecasts."""
@@ -213,10 +224,10 @@ class Gatherer:
             "seeds": ", ".join(map(str, study.seeds)),
             "instruments": ", ".join(self.universe.included),
         }
-        for name in ("alpha_model", "volatility_model"):
+        for name in (*MODELS, *EXECUTION_MODELS):
             if self.store.artefacts.exists(name, self.date):
                 facts[name] = self.store.artefacts.current(name, self.date).id
-        for table in ("feature_table", "training_set", "alpha_forecast", "backtest"):
+        for table in TABLES:
             if self.lake.exists(table, self.date):
                 facts[table] = self.lake.manifest(table, self.date).id
         return facts | {"raw files (sha256)": ", ".join(self._raw_files())}
@@ -229,6 +240,14 @@ class Gatherer:
         }
         manifests = [self.lake.manifests.get(manifest_id) for manifest_id in ids]
         return sorted(f"{manifest.name} {manifest.sha256[:12]}" for manifest in manifests)
+
+
+def absence_reasons(study: Study) -> dict[str, str]:
+    """Why parts of the report cannot be there in this study."""
+    if study.execution:
+        return {}
+    reason = "the study has no `execution` settings; they need order-by-order data"
+    return {"simulator": reason, "execution": reason}
 
 
 def gather(store: StudyStore, date: str) -> Gathered:
@@ -254,7 +273,10 @@ def gather(store: StudyStore, date: str) -> Gathered:
         alpha=one.alpha(),
         volatility=one.volatility(),
         backtest=one.backtest(),
+        **{name: getattr(report_models, name)(one) for name in PARTS},
         previous=one.previous(),
+        simulated_market=study.simulated_market,
+        reasons=absence_reasons(study),
         simulated=[source.path.rsplit("/", 1)[-1] for source in study.sources if source.simulated],
         instruments={spec.id: spec for spec in study.instruments},
         timezone=str(timezone(study.calendar)),

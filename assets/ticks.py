@@ -113,7 +113,7 @@ def _clean_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
                 "rows_in": raw.height,
                 "rows_rejected": rejected.height,
                 "rejected_by_reason": counts_value(reasons),
-                "plot": plot_value(rejected_by_reason(reasons, dpi=UI_DPI)),
+                "plot": plot_value(rejected_by_reason(reasons, dpi=UI_DPI), store),
             }
         )
 
@@ -158,7 +158,7 @@ def _bars(parts: StudyPartitions) -> dg.AssetsDefinition:
             metadata={
                 **table_metadata(frame, manifest),
                 "trades": int(frame["trades"].sum()),
-                "plot": plot_value(bar_chart(frame, spec_from(origin).tick_size, dpi=UI_DPI)),
+                "plot": plot_value(bar_chart(frame, spec_from(origin).tick_size, dpi=UI_DPI), store),
             }
         )
 
@@ -193,7 +193,7 @@ def _microstructure_features(parts: StudyPartitions) -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 **table_metadata(frame, manifest),
-                "plot": plot_value(price_and_spread(frame, dpi=UI_DPI)),
+                "plot": plot_value(price_and_spread(frame, dpi=UI_DPI), store),
             }
         )
 

@@ -148,7 +148,7 @@ def _volatility_forecast(parts: StudyPartitions) -> dg.AssetsDefinition:
             metadata={
                 **table_metadata(frame, manifest),
                 "model": trained.id,
-                "plot": plot_value(plot(frame, dpi=UI_DPI)),
+                "plot": plot_value(plot(frame, dpi=UI_DPI), store),
             },
         )
 

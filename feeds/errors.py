@@ -83,3 +83,7 @@ class SchemaError(T2TError):
 
 class IncompleteDropError(UnreadableFileError):
     """A file says too little without another one that belongs beside it and is not there (yet)."""
+
+
+class ApprovalError(T2TError):
+    """A model is not approved for what was asked, or may not be approved."""

@@ -28,7 +28,7 @@ from feeds.manifest import Manifest, ManifestStore, sha256_of_file, write_atomic
 PATIENCE_S = 600.0
 _INDEX = "landing_index.json"
 #: To be raised whenever an adapter comes to recognise files differently.
-_INDEX_VERSION = 1
+_INDEX_VERSION = 2
 _INCOMING = "incoming"
 _Entry = dict[str, Any]
 

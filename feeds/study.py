@@ -20,7 +20,10 @@ from feeds.instruments import InstrumentSpec
 
 STUDIES_DIR = Path(__file__).resolve().parent.parent / "pipelines" / "studies"
 PROJECT_DIR = STUDIES_DIR.parent.parent
-DEFAULT_STUDY = "bitstamp_demo"
+#: The study of the code location and of commands that name none.
+DEFAULT_STUDY = "demo_market"
+#: What `t2t run` builds where no study is named: the real capture, then the simulated market fitted to it.
+DEFAULT_RUN = ("bitstamp_demo", DEFAULT_STUDY)
 
 FORMATS = ("bitstamp", "lobster", "us_equity_tick", "news_csv", "signals_csv", "rv_daily_csv")
 
@@ -35,7 +38,8 @@ class Source(_Strict):
     Attributes:
         format: The adapter that must recognise them.
         path: ``package:<module>/<glob>``, ``shared:<glob>`` (below ``$T2T_SHARED``), ``study:<glob>`` (below
-            pipelines/studies/) or a plain glob.
+            pipelines/studies/), ``simulate:<market>/<glob>`` (a market of sim/demo_config.py, generated on first use)
+            or a plain glob.
         simulated: True where nobody traded or published what the files hold.
     """
 
@@ -187,6 +191,7 @@ class Execution(_Strict):
         horizon_s: Time a parent order has.
         decisions: Decision times in it, evenly spaced.
         parent_share: Size of a parent order as a share of the volume usually traded in a horizon.
+        urgency: Of the Almgren-Chriss schedule: kappa times the horizon, 0 is TWAP.
         latency_ms: From decision to the venue.
         taker_fee_bps: Fee of an aggressive fill.
         maker_fee_bps: Fee of a passive fill; negative is a rebate.
@@ -200,6 +205,7 @@ class Execution(_Strict):
     horizon_s: int = Field(default=300, ge=1)
     decisions: int = Field(default=10, ge=2)
     parent_share: float = Field(default=0.05, gt=0, le=1)
+    urgency: float = Field(default=2.0, ge=0)
     latency_ms: int = Field(default=10, ge=0)
     taker_fee_bps: float = 0.0
     maker_fee_bps: float = 0.0
@@ -216,7 +222,8 @@ class Risk(_Strict):
     Attributes:
         capital: Capital in the instruments' currency.
         daily_var_share: Largest one-day 99 % value at risk of the book, as a share of capital.
-        target_volatility_bps: Volatility over the label horizon at which the backtest holds one full position.
+        target_volatility_bps: Volatility over the label horizon at which the backtest holds one full position; by
+            default the one usual in the training window.
         max_leverage: Most positions of full size the volatility scaling may hold in a calm market.
     """
 
@@ -278,6 +285,12 @@ class Study(_Strict):
     def seed(self) -> int:
         """The seed of a run that trains one seed only."""
         return self.seeds[0]
+
+    @property
+    def simulated_market(self) -> bool:
+        """Whether nobody traded what the study's market data hold."""
+        daily = ("news_csv", "signals_csv", "rv_daily_csv")
+        return all(source.simulated for source in self.sources if source.format not in daily)
 
     def instrument(self, instrument_id: str) -> InstrumentSpec | None:
         """The spec of ``instrument_id`` or None where the study does not list it."""

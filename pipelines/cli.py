@@ -55,7 +55,22 @@ def run(
     nights: Annotated[int | None, typer.Option(help="Nights to train; default the study's.", min=1)] = None,
     force: Annotated[bool, typer.Option(help="Rebuild partitions that are up to date too.")] = False,
 ) -> None:
-    """Bring in the study's data, materialise the whole graph, print where the report is."""
+    """Bring in a study's data, materialise the whole graph, print where the report is.
+
+    Without a study: the embedded real capture, then the simulated market whose order flow is fitted to it.
+    """
+    from feeds.study import DEFAULT_RUN
+    from pipelines.show import console
+
+    named = study or os.environ.get("T2T_STUDY")
+    paths = [_run_study(name, nights, force) for name in ([named] if named else DEFAULT_RUN)]
+    if len(paths) > 1:
+        console.print("reports:", *(f"[bold]{path}[/bold]" for path in paths), sep="\n  ", soft_wrap=True)
+    if None in paths:
+        raise typer.Exit(1)
+
+
+def _run_study(study: str, nights: int | None, force: bool) -> Path | None:
     from feeds.study import load_study
     from pipelines.runner import GraphRunner, stage_sources
     from pipelines.show import console, print_summary, progress
@@ -68,8 +83,7 @@ def run(
     with progress() as listen:
         summary = GraphRunner(named, root, force=force).run(nights, listen)
     print_summary(summary)
-    if summary.report_path() is None:
-        raise typer.Exit(1)
+    return summary.report_path()
 
 
 @app.command()

@@ -13,7 +13,13 @@ from assets.alpha import build_alpha
 from assets.checks import build_checks
 from assets.dataset import build_dataset
 from assets.evaluation import build_evaluation
+from assets.execution import build_execution
 from assets.partitions import StudyPartitions
+from assets.planted import build_planted
+from assets.promotion import build_promotion
+from assets.regimes import build_regimes
+from assets.risk import build_risk
+from assets.simulator import build_simulator
 from assets.sources import build_sources
 from assets.store import StudyStore
 from assets.ticks import build_ticks
@@ -41,7 +47,20 @@ def build_defs(study: str | Path | None = None, root: Path | None = None) -> dg.
     parts = StudyPartitions(config)
     jobs = build_jobs(parts)
     store = StudyStore(study=named, root=str(root))
-    builders = (build_sources, build_ticks, build_dataset, build_alpha, build_volatility, build_evaluation)
+    builders = (
+        build_sources,
+        build_ticks,
+        build_dataset,
+        build_alpha,
+        build_volatility,
+        build_regimes,
+        build_risk,
+        build_simulator,
+        build_execution,
+        build_planted,
+        build_promotion,
+        build_evaluation,
+    )
     return dg.Definitions(
         assets=[asset for build in builders for asset in build(parts)],
         asset_checks=build_checks(parts),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dagster as dg
 
 from assets.partitions import StudyPartitions
+from assets.planted import has_planted_truth
 
 INGEST = "ingest_instrument_day"
 INSTRUMENT_DAY = "build_instrument_day"
@@ -26,16 +27,26 @@ SELECTIONS: dict[str, tuple[str, ...]] = {
         "alpha_forecast",
         "volatility_model",
         "volatility_forecast",
+        "regime_model",
+        "regime_state",
+        "correlation_model",
+        "anomaly_model",
+        "anomaly_score",
+        "risk_limits",
         "backtest",
+        "promotion",
         "nightly_report",
     ),
 }
+#: What a night also materialises where the study has order-by-order data to execute in, and where its market is planted.
+EXECUTION = ("simulator_calibration", "realism_report", "execution_policy", "execution_evaluation")
+PLANTED = ("planted_truth",)
 DESCRIPTIONS = {
     INGEST: "Raw ticks of one instrument-day from the landing zone; automation carries them on.",
     INSTRUMENT_DAY: "One instrument-day from raw bytes to features, checks included.",
     NEWS: "Headlines and external signals of one date from the landing zone.",
     DATASET: "One date from headlines and features to a labelled training set.",
-    NIGHTLY: "Retrain, forecast, backtest and report for one as-of date.",
+    NIGHTLY: "Retrain, forecast, execute in the simulator, backtest, promote and report for one as-of date.",
 }
 
 
@@ -45,11 +56,19 @@ def build_jobs(parts: StudyPartitions) -> dict[str, dg.UnresolvedAssetJobDefinit
     return {
         name: dg.define_asset_job(
             name,
-            selection=list(assets),
+            selection=list(selection_of(name, parts)),
             partitions_def=partitions.get(name, parts.dates),
             description=DESCRIPTIONS[name],
             executor_def=dg.in_process_executor,
             tags={"t2t/study": parts.study.name},
         )
-        for name, assets in SELECTIONS.items()
+        for name in SELECTIONS
     }
+
+
+def selection_of(job: str, parts: StudyPartitions) -> tuple[str, ...]:
+    """Assets of a job in one study."""
+    if job != NIGHTLY:
+        return SELECTIONS[job]
+    planted = PLANTED if has_planted_truth(parts.study) else ()
+    return (*SELECTIONS[job], *(EXECUTION if parts.study.execution else ()), *planted)

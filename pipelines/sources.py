@@ -1,4 +1,5 @@
-"""Where a study's source files come from: packages, the shared folder, the study's own folder or a plain path.
+"""Where a study's source files come from: packages, the shared folder, the study's own folder, a simulated market or a
+plain path.
 
 Here: resolving `Source.path`. Not here: copying into the landing zone (feeds/landing.py).
 """
@@ -6,22 +7,30 @@ Here: resolving `Source.path`. Not here: copying into the landing zone (feeds/la
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from feeds.errors import StudyError
-from feeds.root import shared_root
+from feeds.root import data_root, shared_root
 from feeds.study import STUDIES_DIR, Source, Study
 
 
-def resolve(source: Source) -> list[Path]:
-    """Files (or folders) a source names.
+Tell = Callable[[str], None]
+
+
+def resolve(source: Source, tell: Tell | None = None) -> list[Path]:
+    """Files (or folders) a source names; those of a simulated market are generated on first use.
+
+    Args:
+        source: The source.
+        tell: Called with a line of text while files are generated.
 
     Raises:
         StudyError: Nothing is there.
     """
     scheme, _, rest = source.path.partition(":")
-    pattern = str(_base(scheme, rest, source)) if rest else source.path
+    pattern = str(_base(scheme, rest, source, tell)) if rest else source.path
     path = Path(pattern)
     found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
     if not found:
@@ -36,7 +45,7 @@ def resolve(source: Source) -> list[Path]:
     return found
 
 
-def _base(scheme: str, rest: str, source: Source) -> Path:
+def _base(scheme: str, rest: str, source: Source, tell: Tell | None) -> Path:
     if scheme == "shared":
         return shared_root() / rest
     if scheme == "study":
@@ -47,6 +56,11 @@ def _base(scheme: str, rest: str, source: Source) -> Path:
         if spec is None or spec.origin is None:
             raise StudyError(f"source '{source.path}'", received=f"package {module} is not installed")
         return Path(spec.origin).parent / inside
+    if scheme == "simulate":
+        from sim.demo_market import FILES, market_folder
+
+        market, _, inside = rest.partition("/")
+        return market_folder(market, data_root(), tell) / FILES / inside
     return Path(source.path)
 
 
@@ -57,6 +71,6 @@ def _find_package(module: str) -> ModuleSpec | None:
         return None
 
 
-def source_files(study: Study) -> list[Path]:
-    """All files of a study's sources, in the order of the study."""
-    return [path for source in study.sources for path in resolve(source)]
+def source_files(study: Study, tell: Tell | None = None) -> list[Path]:
+    """All files of a study's sources, in the order of the study; see `resolve`."""
+    return [path for source in study.sources for path in resolve(source, tell)]

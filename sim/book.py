@@ -39,6 +39,7 @@ from sim.book_state import (
     UNKNOWN_IDS,
     Book,
 )
+from sim.compile_options import ENTRY
 from sim.order_index import EMPTY, find, insert, remove
 
 #: An aggressive order's fills carry one venue stamp and reach us within milliseconds: what lives on after this rests.
@@ -47,7 +48,7 @@ PATIENCE_NS = 500_000_000
 WITNESSES = 3
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def clear(book: Book) -> None:
     """Forget every order; the counters of odd events stay."""
     n = book.free.size
@@ -61,7 +62,7 @@ def clear(book: Book) -> None:
     book.counters[PENDING_ORDERS] = 0
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def best_price(book: Book, side: int) -> int:
     """Best displayed price of ``side`` in ticks, 0 where the side is empty."""
     count = book.counters[LEVELS + side]
@@ -71,14 +72,14 @@ def best_price(book: Book, side: int) -> int:
     return key if side == BID else -key
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def best_size(book: Book, side: int) -> int:
     """Displayed lots at the best price, 0 where the side is empty."""
     count = book.counters[LEVELS + side]
     return book.level_size[side, count - 1] if count else 0
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def depth(book: Book, side: int, levels: int) -> int:
     """Displayed lots on the best ``levels`` occupied levels of ``side``."""
     total = 0
@@ -88,7 +89,7 @@ def depth(book: Book, side: int, levels: int) -> int:
     return total
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def add(book: Book, order_id: int, side: int, price: int, size: int, ts_ns: int) -> int:
     """A new limit order at ``ts_ns``; pending where it reaches the opposite best, else last at its price."""
     if find(book.index_keys, book.index_slots, order_id) != EMPTY:
@@ -110,7 +111,7 @@ def add(book: Book, order_id: int, side: int, price: int, size: int, ts_ns: int)
     return OK
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def cancel(book: Book, order_id: int, size: int) -> int:
     """Take ``size`` lots off an order; all of it where ``size`` is not positive or at least what rests."""
     slot = find(book.index_keys, book.index_slots, order_id)
@@ -125,13 +126,13 @@ def cancel(book: Book, order_id: int, size: int) -> int:
     return OK
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def fill(book: Book, order_id: int, size: int) -> int:
     """An execution of ``size`` lots against an order: the same change as a cancel, named for its cause."""
     return cancel(book, order_id, size)
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def modify(book: Book, order_id: int, price: int, size: int, ts_ns: int) -> int:
     """Set an order's price and size.
 
@@ -158,7 +159,7 @@ def modify(book: Book, order_id: int, price: int, size: int, ts_ns: int) -> int:
     return OK
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def trade_through(book: Book, aggressor: int, price: int, ts_ns: int) -> int:
     """Remove displayed orders that a trade proves gone.
 
@@ -182,7 +183,7 @@ def trade_through(book: Book, aggressor: int, price: int, ts_ns: int) -> int:
     return _count_evicted(book, evicted)
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def evict_contradicted(book: Book, ts_ns: int) -> int:
     """Remove orders at the touch that several pending orders contradict.
 
@@ -203,7 +204,7 @@ def evict_contradicted(book: Book, ts_ns: int) -> int:
     return _count_evicted(book, evicted)
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def _evict_from_touch(book: Book, side: int, ts_ns: int) -> int:
     removed = 0
     slot = book.level_head[side, book.counters[LEVELS + side] - 1]
@@ -216,7 +217,7 @@ def _evict_from_touch(book: Book, side: int, ts_ns: int) -> int:
     return removed
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def _witnesses(book: Book, slot: int, ts_ns: int) -> int:
     side, time_ns = book.order_side[slot], book.order_time_ns[slot]
     key = key_of(side, book.order_price[slot])
@@ -232,7 +233,7 @@ def _witnesses(book: Book, slot: int, ts_ns: int) -> int:
     return count
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def _count_evicted(book: Book, evicted: int) -> int:
     if evicted:
         book.counters[EVICTED_ORDERS] += evicted
@@ -240,7 +241,7 @@ def _count_evicted(book: Book, evicted: int) -> int:
     return evicted
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def _place(book: Book, slot: int) -> None:
     if reaches_opposite(book, book.order_side[slot], book.order_price[slot]):
         book.order_state[slot] = PENDING
@@ -251,7 +252,7 @@ def _place(book: Book, slot: int) -> None:
         link(book, slot)
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def _display_pending(book: Book) -> None:
     count = book.counters[PENDING_ORDERS]
     if count == 0:
@@ -267,7 +268,7 @@ def _display_pending(book: Book) -> None:
     book.counters[PENDING_ORDERS] = kept
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def _delete(book: Book, slot: int) -> None:
     if book.order_state[slot] == RESTING:
         unlink(book, slot)

@@ -8,16 +8,17 @@ from __future__ import annotations
 from numba import njit
 
 from sim.book_state import BID, LEVELS, RESTING, Book
+from sim.compile_options import ENTRY
 from sim.order_index import EMPTY
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def key_of(side: int, price: int) -> int:
     """Sort key of a price: the larger the better, on both sides."""
     return price if side == BID else -price
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def reaches_opposite(book: Book, side: int, price: int) -> bool:
     """Whether an order of ``side`` at ``price`` would trade with the opposite best."""
     opposite = 1 - side
@@ -26,7 +27,7 @@ def reaches_opposite(book: Book, side: int, price: int) -> bool:
     return count > 0 and key_of(side, price) + book.level_key[opposite, count - 1] >= 0
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def position_of(book: Book, side: int, key: int) -> int:
     """First level whose key is not less than ``key``; searched from the touch, where nearly all orders are."""
     low, high = 0, book.counters[LEVELS + side]
@@ -44,7 +45,7 @@ def position_of(book: Book, side: int, key: int) -> int:
     return low
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def link(book: Book, slot: int) -> None:
     """Put the order of ``slot`` behind all others at its price, on a new level where there is none."""
     side = book.order_side[slot]
@@ -71,7 +72,7 @@ def link(book: Book, slot: int) -> None:
     book.order_state[slot] = RESTING
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def unlink(book: Book, slot: int) -> None:
     """Take the order of ``slot`` out of its level, and the level away with its last order."""
     side = book.order_side[slot]
@@ -94,7 +95,7 @@ def unlink(book: Book, slot: int) -> None:
         book.counters[LEVELS + side] = count
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def _move_level(book: Book, side: int, source: int, target: int) -> None:
     book.level_key[side, target] = book.level_key[side, source]
     book.level_size[side, target] = book.level_size[side, source]
@@ -103,7 +104,7 @@ def _move_level(book: Book, side: int, source: int, target: int) -> None:
     book.level_tail[side, target] = book.level_tail[side, source]
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def resize(book: Book, slot: int, size: int) -> None:
     """Give an order, resting or pending, a new size at its place in the queue."""
     if book.order_state[slot] == RESTING:

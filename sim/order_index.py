@@ -9,12 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from sim.compile_options import ENTRY
+
 EMPTY = -1
 # Knuth's multiplicative hashing (2^64 / golden ratio): exchange ids are consecutive or share low bits.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def home_of(key: int, size: int) -> int:
     """The position ``key`` is looked for first; ``size`` is a power of two."""
     mixed = (np.uint64(key) * _GOLDEN) >> np.uint64(20)
@@ -22,7 +24,7 @@ def home_of(key: int, size: int) -> int:
     return np.int64(mixed & np.uint64(size - 1))  # type: ignore[return-value]
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def find(keys: np.ndarray, slots: np.ndarray, key: int) -> int:
     """The slot of ``key``, `EMPTY` where there is none."""
     mask = keys.size - 1
@@ -34,7 +36,7 @@ def find(keys: np.ndarray, slots: np.ndarray, key: int) -> int:
     return EMPTY
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def insert(keys: np.ndarray, slots: np.ndarray, key: int, slot: int) -> None:
     """Store ``key``, which must not be there yet; the table must never be full."""
     mask = keys.size - 1
@@ -45,7 +47,7 @@ def insert(keys: np.ndarray, slots: np.ndarray, key: int, slot: int) -> None:
     slots[at] = slot
 
 
-@njit(cache=True)
+@njit(**ENTRY)
 def remove(keys: np.ndarray, slots: np.ndarray, key: int) -> None:
     """Forget ``key`` and move later entries of its probe chain back; nothing happens where it is not there."""
     mask = keys.size - 1

@@ -89,6 +89,24 @@ class ReferenceBook:
                     break
                 self._evict(gone)
 
+    def execute(self, side: int, size: int, limit_price: int) -> list[tuple[int, int, int]]:
+        """Trade against the opposite side, best price and oldest order first; ``limit_price`` 0: at any price.
+
+        Returns:
+            ``(order_id, price, lots)`` of each fill.
+        """
+        fills = []
+        while size > 0 and (opposite := self.levels(1 - side)):
+            best = opposite[0][0]
+            if limit_price > 0 and _better(1 - side, limit_price, best):
+                break
+            order_id = self.queue(1 - side, best)[0]
+            lots = min(size, self.orders[order_id].size)
+            self.fill(order_id, lots)
+            fills.append((order_id, best, lots))
+            size -= lots
+        return fills
+
     def clear(self) -> None:
         """Forget every order."""
         self.orders.clear()

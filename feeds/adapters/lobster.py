@@ -4,6 +4,9 @@ Message: ``seconds after midnight New York, type, order id, size, price x 10^4, 
 after message k: ``ask price, ask size, bid price, bid size`` per level. Sources: "LOBSTER sample files read-me", 2013;
 type 6 (cross trades): the output page of lobsterdata.com.
 
+Files are named ``TICKER_YYYY-MM-DD_begin_end_role_levels.csv``; a venue may follow the ticker behind an ``@``
+(``OAK@SIM_...``), else it is NASDAQ.
+
 Here: this format. Not here: building a book from the messages (sim/replay.py).
 """
 
@@ -23,7 +26,11 @@ from feeds.calendar import split_ns
 from feeds.errors import UnreadableFileError
 from feeds.instruments import InstrumentSpec
 
-_NAME = re.compile(r"([A-Z0-9.-]+)_(\d{4}-\d{2}-\d{2})_\d+_\d+_(message|orderbook)_\d+\.csv(?:\.gz)?$")
+_NAME = re.compile(
+    r"(?P<ticker>[A-Z0-9.-]+)(?:@(?P<venue>[A-Z0-9]+))?_(?P<date>\d{4}-\d{2}-\d{2})_\d+_\d+"
+    r"_(?P<role>message|orderbook)_\d+\.csv(?:\.gz)?$"
+)
+_DEFAULT_VENUE = "NASDAQ"
 _LINES = {
     "message": re.compile(r"\d+(\.\d+)?,\d+,-?\d+,-?\d+,-?\d+,-?1"),
     "orderbook": re.compile(r"-?\d+,\d+,-?\d+,\d+(,-?\d+,\d+,-?\d+,\d+)*"),
@@ -61,8 +68,8 @@ class Lobster:
         match = _NAME.search(path.name)
         if match is None:
             return None
-        _check_line(path, first_line(file_head(path)), match.group(3))
-        return self._info(path, match.group(3), match)
+        _check_line(path, first_line(file_head(path)), match["role"])
+        return self._info(path, match["role"], match)
 
     def _sniff_zip(self, path: Path) -> FileInfo | None:
         found = _members(path)
@@ -76,8 +83,8 @@ class Lobster:
         return self._info(path, "zip", found["message"])
 
     def _info(self, path: Path, role: str, match: re.Match[str]) -> FileInfo:
-        instrument = instrument_id(path, match.group(1), "NASDAQ")
-        return FileInfo(path, self.name, role, instrument, (iso_date(path, match.group(2)),))
+        instrument = instrument_id(path, match["ticker"], match["venue"] or _DEFAULT_VENUE)
+        return FileInfo(path, self.name, role, instrument, (iso_date(path, match["date"]),))
 
     def parse(self, files: Mapping[str, Path], spec: InstrumentSpec, date: str) -> ParsedTicks:
         """One event a message, in file order; the book columns hold the book row after it.
@@ -122,7 +129,7 @@ class Lobster:
 
 def _members(path: Path) -> dict[str, re.Match[str]]:
     matches = [match for name in zip_names(path) if (match := _NAME.search(name))]
-    return {match.group(3): match for match in matches}
+    return {match["role"]: match for match in matches}
 
 
 def _check_line(path: Path, line: str, role: str) -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from feeds.errors import SchemaError
 
@@ -45,6 +48,12 @@ GRID = "#e8ebef"
 TITLE_PT = 10.5
 TEXT_PT = 8.5
 SMALL_PT = 7.5
+
+#: What every picture of a market that nobody traded carries.
+SIMULATED_STAMP = "SIMULATED MARKET"
+
+#: Steps from the strip's colour to the text's, for smooth letters.
+_STAMP_SHADES = 6
 
 #: Colours of a PNG; anti-aliased lines on white need no more, and the file shrinks to a third.
 _PALETTE_COLOURS = 96
@@ -206,3 +215,51 @@ def to_png(figure: Figure, dpi: int) -> bytes:
 def to_markdown(png: bytes, alt: str = "plot") -> str:
     """A PNG as a markdown image with the bytes inside."""
     return f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
+
+
+def stamp(png: bytes, text: str) -> bytes:
+    """``png`` with a strip above it that says ``text``; the picture itself stays as it is, pixel for pixel.
+
+    Args:
+        png: A picture of `to_png`; any other is brought to a palette first.
+        text: A few words.
+
+    Returns:
+        A palette PNG, higher by the strip; the same bytes for the same input.
+    """
+    picture = Image.open(io.BytesIO(png))
+    colours = picture.getpalette() if picture.mode == "P" else None
+    if colours is None or len(colours) > 3 * (256 - _STAMP_SHADES):
+        picture = picture.convert("RGB").quantize(_PALETTE_COLOURS, dither=Image.Dither.NONE)
+        colours = picture.getpalette() or []
+    strip = _strip(picture.width, text)
+    first = len(colours) // 3
+    pixels = np.vstack([strip + first, np.asarray(picture)]).astype(np.uint8)
+    stamped = Image.fromarray(pixels)
+    stamped = stamped.convert("L") if stamped.mode != "L" else stamped
+    stamped.putpalette([*colours, *_shades()])
+    encoded = io.BytesIO()
+    stamped.save(encoded, format="png", optimize=True)
+    return encoded.getvalue()
+
+
+@lru_cache(maxsize=16)
+def _strip(width: int, text: str) -> np.ndarray:
+    """Shade of each pixel of the strip, (height, width), 0 the strip's colour."""
+    height = max(14, round(0.032 * width))
+    face = str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf")
+    size = round(0.68 * height)
+    font = ImageFont.truetype(face, size)
+    while size > 6 and font.getlength(text) > 0.94 * width:
+        size -= 1
+        font = ImageFont.truetype(face, size)
+    drawn = Image.new("L", (width, height), 0)
+    ImageDraw.Draw(drawn).text((width / 2, height / 2), text, fill=255, font=font, anchor="mm")
+    return np.asarray(drawn).astype(np.int64) * (_STAMP_SHADES - 1) // 255
+
+
+def _shades() -> list[int]:
+    """Palette from the strip's colour to the text's."""
+    low, high = (np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) for colour in (AMBER, INK))
+    share = np.linspace(0.0, 1.0, _STAMP_SHADES)[:, None]
+    return [int(value) for value in np.rint(low + share * (high - low)).ravel()]

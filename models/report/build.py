@@ -6,22 +6,34 @@ Here: the order of the page, its notices and its figures of merit. Not here: sin
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from models.plots.alpha import judged_row
 from models.report.columns import Column, cell
-from models.report.content import Highlight, ReportContent
+from models.plots.style import SIMULATED_STAMP, stamp
+from models.report.content import Highlight, ReportContent, Section
 from models.report.inputs import ReportInputs
 from models.report.sections.alpha import alpha_section
 from models.report.sections.backtest import backtest_section, performance_caveat
 from models.report.sections.closing import definitions_section, history_section
+from models.report.sections.execution import execution_section
 from models.report.sections.market import market_section
+from models.report.sections.planted import planted_section
+from models.report.sections.promotion import promotion_section
 from models.report.sections.quality import quality_section, unbalanced_symbols
+from models.report.sections.regimes import regime_section
+from models.report.sections.risk import anomaly_section, correlation_section, limits_section
 from models.report.sections.sentiment import sentiment_section
+from models.report.sections.simulator import simulator_section
 from models.report.sections.volatility import volatility_section
 from models.report.summary import activity_frame
+
+
+#: Name of the execution agent among the policies.
+AGENT = "dqn"
 
 
 def build_report(inputs: ReportInputs) -> ReportContent:
@@ -37,8 +49,16 @@ def build_report(inputs: ReportInputs) -> ReportContent:
         market_section(inputs),
         sentiment_section(inputs),
         alpha_section(inputs),
+        regime_section(inputs),
         volatility_section(inputs),
+        correlation_section(inputs),
+        anomaly_section(inputs),
+        limits_section(inputs),
+        simulator_section(inputs),
+        execution_section(inputs),
         backtest_section(inputs),
+        planted_section(inputs),
+        promotion_section(inputs),
         history_section(inputs),
         definitions_section(inputs),
     ]
@@ -47,7 +67,7 @@ def build_report(inputs: ReportInputs) -> ReportContent:
         night=inputs.night,
         provenance=inputs.provenance,
         notices=notices(inputs),
-        sections=[section for section in sections if section is not None],
+        sections=[_stamped(section, inputs) for section in sections if section is not None],
         title=inputs.title,
         description=inputs.description,
         highlights=highlights(inputs),
@@ -55,9 +75,21 @@ def build_report(inputs: ReportInputs) -> ReportContent:
     )
 
 
+def _stamped(section: Section, inputs: ReportInputs) -> Section:
+    """``section`` with every picture marked where the market is simulated: pictures travel without their page."""
+    if not inputs.simulated_market:
+        return section
+    figures = [replace(figure, png=stamp(figure.png, SIMULATED_STAMP)) for figure in section.figures]
+    return replace(section, figures=figures)
+
+
 def notices(inputs: ReportInputs) -> list[str]:
     """What a reader must know before the first number."""
     found = [_length_notice(inputs)]
+    if inputs.simulated_market:
+        found.insert(
+            0, "SIMULATED MARKET: no order in it was ever sent. It shows what the models find of what was planted."
+        )
     if inputs.simulated:
         names = ", ".join(inputs.simulated)
         found.append(f"Simulated data: {names}. Nobody traded or published it; nothing derived from it is evidence.")
@@ -80,8 +112,8 @@ def _length_notice(inputs: ReportInputs) -> str:
 
 
 def highlights(inputs: ReportInputs) -> list[Highlight]:
-    """At most five figures of merit, each with what qualifies it."""
-    found = [_rows(inputs), _alpha(inputs), _volatility(inputs), _net(inputs), _universe(inputs)]
+    """A few figures of merit, each with what qualifies it."""
+    found = [_rows(inputs), _alpha(inputs), _volatility(inputs), _execution(inputs), _net(inputs), _universe(inputs)]
     return [item for item in found if item is not None]
 
 
@@ -119,6 +151,26 @@ def _volatility(inputs: ReportInputs) -> Highlight | None:
     note = "HAR not offered" if har is None else f"EWMA {_ic(scores['ewma'])}; lower is better"
     name = "EWMA" if har is None else "HAR"
     return Highlight(f"QLIKE, {name}", _ic(scores["ewma"] if har is None else har), note)
+
+
+def _execution(inputs: ReportInputs) -> Highlight | None:
+    if inputs.execution is None or inputs.execution.table.is_empty():
+        return None
+    rows = {(row["market"], row["policy"]): row for row in inputs.execution.table.to_dicts()}
+    agent = rows.get(("replay", AGENT))
+    if agent is None:
+        return None
+    low, high = agent.get("vs_best_low"), agent.get("vs_best_high")
+    interval = (
+        "no interval"
+        if low is None
+        else f"against the best baseline {_bps(agent['vs_best_bps'])} [{_bps(low)}, {_bps(high)}]"
+    )
+    return Highlight("Shortfall, double DQN (bps)", _bps(agent["is_bps"]), interval)
+
+
+def _bps(value: Any) -> str:
+    return cell(value, Column("", "number", 2))
 
 
 def _net(inputs: ReportInputs) -> Highlight | None:

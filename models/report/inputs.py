@@ -250,6 +250,7 @@ class ReportInputs:
         planted: See `PlantedInputs`.
         previous: Tonight beside earlier nights; any columns, e.g. metric, previous, tonight.
         simulated: Names of the sources nobody traded or published.
+        simulated_market: Whether nobody traded any of the market data; every figure is stamped then.
         instruments: Id -> units, to show prices in currency.
         timezone: In which times are shown.
         trading_days: Days in the study so far; figures are annualised from five on.
@@ -282,6 +283,7 @@ class ReportInputs:
     planted: PlantedInputs | None = None
     previous: pl.DataFrame | None = None
     simulated: Sequence[str] = ()
+    simulated_market: bool = False
     instruments: Mapping[str, InstrumentSpec] = field(default_factory=dict)
     timezone: str = "UTC"
     trading_days: int = 1

@@ -8,7 +8,7 @@ Here: blocks, models, judging. Not here: bars (models/bars.py), QLIKE itself (mo
 from models.volatility.blocks import block_variance
 from models.volatility.config import VolatilityConfig
 from models.volatility.daily import daily_variance, fit_daily_har, walk_forward_daily
-from models.volatility.evaluate import VolatilityEvaluation, evaluate_volatility
+from models.volatility.evaluate import VolatilityEvaluation, evaluate_volatility, lead_losses
 from models.volatility.model import VolatilityModel, fit_volatility, forecast_daily, forecast_volatility
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "fit_volatility",
     "forecast_daily",
     "forecast_volatility",
+    "lead_losses",
     "walk_forward_daily",
 ]

@@ -13,7 +13,7 @@ import polars as pl
 
 from models.metrics.comparison import diebold_mariano
 from models.metrics.forecast import mse, qlike_losses
-from models.volatility.model import FLOOR
+from models.volatility.model import FLOOR, VolatilityModel, forecast_volatility
 
 MODELS = ("naive", "ewma", "ewma_diurnal", "har")
 BENCHMARK = "ewma"
@@ -64,6 +64,26 @@ def evaluate_volatility(judged: pl.DataFrame) -> VolatilityEvaluation:
     by_time = losses.group_by("ts", maintain_order=True).agg(pl.col(offered).mean()).sort("ts")
     table = pl.DataFrame([_line(name, common, losses, by_time) for name in MODELS], schema=_TABLE)
     return VolatilityEvaluation(table, verdict(table))
+
+
+def lead_losses(model: VolatilityModel, blocks: pl.DataFrame) -> pl.DataFrame:
+    """QLIKE of each forecast of ``model`` in use: HAR where it is offered, else EWMA.
+
+    Args:
+        model: Fitted model.
+        blocks: As for `models.volatility.model.forecast_volatility`.
+
+    Returns:
+        ``ts, symbol, qlike``, one row a block that was realised; variances below 1 % of their instrument's mean count
+        as that.
+    """
+    lead = pl.coalesce("har", "ewma").alias("lead")
+    known = forecast_volatility(model, blocks).with_columns(lead)
+    known = known.filter(pl.col("rv").is_not_null() & pl.col("lead").is_not_null())
+    floor = FLOOR * pl.col("rv").mean().over("symbol")
+    known = known.with_columns(pl.max_horizontal(pl.col("rv"), floor).alias("rv")).filter(pl.col("rv") > 0)
+    losses = qlike_losses(known["rv"].to_numpy(), known["lead"].to_numpy())
+    return known.select("ts", "symbol").with_columns(pl.Series("qlike", losses, dtype=pl.Float64))
 
 
 def _loss(common: pl.DataFrame, name: str) -> pl.Series:

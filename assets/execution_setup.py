@@ -1,0 +1,136 @@
+"""What execution agents and rules of a night are trained and judged in: parent orders, markets, environments.
+
+Here: assembling simulator and models, which do not know each other. Not here: the assets (assets/execution.py), the
+environment (sim/execution_env.py), agents and rules (models/execution).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from assets.simulator import inside, load_flow, opening_mid
+from assets.store import StudyStore
+from assets.tape import fit_tape, judged_tape
+from feeds.errors import StudyError
+from feeds.study import Execution
+
+if TYPE_CHECKING:
+    from models.execution.baselines import Profile
+    from models.execution.protocol import ExecutionEnvLike, Policy
+    from sim.execution_env import ExecutionEnv
+    from sim.execution_task import ExecutionTask
+    from sim.flow_params import FlowParams
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+AGENT, CHAMPION = "dqn", "champion"
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The parent orders of one instrument.
+
+    Attributes:
+        symbol: Instrument.
+        lots: Size of each.
+        flow: The calibrated market.
+        start_mid_ticks: Where the simulated market starts.
+    """
+
+    symbol: str
+    lots: int
+    flow: FlowParams
+    start_mid_ticks: int
+
+
+def settings(store: StudyStore) -> Execution:
+    """The study's execution settings.
+
+    Raises:
+        StudyError: It has none.
+    """
+    if store.config.execution is None:
+        raise StudyError(f"study {store.config.name}", received="no key 'execution'", expected="one")
+    return store.config.execution
+
+
+def parents_of(store: StudyStore, date: str) -> list[Parent]:
+    """Parent orders of every calibrated instrument, sized by the volume that traded before the test begins."""
+    import polars as pl
+
+    config = settings(store)
+    found = []
+    for symbol, flow in load_flow(store, date).items():
+        tape = fit_tape(store, date, symbol)
+        rows = inside(tape.frame, tape.bounds)
+        lots = int(rows.filter(pl.col("action").is_in(["F", "T"]))["size"].sum())
+        stamps = rows["ts_recv"]
+        seconds = max(1.0, (int(stamps.max()) - int(stamps.min())) / NS_PER_S)  # type: ignore[arg-type]
+        usual = lots * config.horizon_s / seconds
+        size = max(config.decisions, round(config.parent_share * usual))
+        found.append(Parent(symbol, size, flow, int(opening_mid(tape.frame, tape.bounds[1]))))
+    return found
+
+
+def task_of(config: Execution, lots: int) -> ExecutionTask:
+    """The simulator's task of a parent order."""
+    from sim.execution_task import ExecutionTask
+
+    return ExecutionTask(
+        horizon_ns=config.horizon_s * NS_PER_S,
+        decisions=config.decisions,
+        parent_lots=lots,
+        latency_ns=config.latency_ms * NS_PER_MS,
+        taker_fee_bps=config.taker_fee_bps,
+        maker_fee_bps=config.maker_fee_bps,
+    )
+
+
+def flow_env(config: Execution, parent: Parent) -> ExecutionEnv:
+    """An environment over the calibrated order flow."""
+    from sim.execution_env import ExecutionEnv
+    from sim.flow_market import FlowMarket
+
+    market = FlowMarket(parent.flow, parent.start_mid_ticks, horizon_s=config.horizon_s + 5.0)
+    return ExecutionEnv(market, task_of(config, parent.lots), symbol=parent.symbol)
+
+
+def replay_env(store: StudyStore, date: str, parent: Parent) -> tuple[ExecutionEnv, str]:
+    """An environment over the night's unseen tape, and the id of its ticks."""
+    from sim.execution_env import ExecutionEnv
+    from sim.replay_market import ReplayMarket
+
+    config = settings(store)
+    tape = judged_tape(store, date, parent.symbol)
+    market = ReplayMarket(tape.frame, tape.spec, tape.bounds, horizon_ns=(config.horizon_s + 5) * NS_PER_S)
+    return ExecutionEnv(market, task_of(config, parent.lots), symbol=parent.symbol), tape.parent
+
+
+def training_factory(config: Execution, parents: Sequence[Parent]) -> Callable[[int], ExecutionEnvLike]:
+    """Environment ``n`` of a training run: the instruments in turn."""
+    wanted = [parent for parent in parents if not config.train_symbols or parent.symbol in config.train_symbols]
+    if not wanted:
+        raise StudyError(
+            "execution.train_symbols",
+            received=str(config.train_symbols),
+            expected=f"some of {[parent.symbol for parent in parents]}",
+        )
+    return lambda number: flow_env(config, wanted[number % len(wanted)])
+
+
+def rules(store: StudyStore, date: str, parent: Parent, actions: int) -> list[Policy]:
+    """Every rule an agent is held against, calibrated on what was known before the test."""
+    from models.execution.baselines import baselines
+
+    return baselines(actions, volume_profile(store, date, parent), settings(store).urgency)
+
+
+def volume_profile(store: StudyStore, date: str, parent: Parent) -> Profile:
+    """Expected volume of each decision interval, from the minutes of the session that was fitted on."""
+    from models.execution.volume_profile import intraday_profile
+
+    config = settings(store)
+    tape = fit_tape(store, date, parent.symbol)
+    return intraday_profile(store.lake.read("bars", tape.date, parent.symbol), config.horizon_s)

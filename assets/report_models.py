@@ -1,0 +1,164 @@
+"""Gather what the report shows of regimes, risk, simulator, execution, promotion and planted effects.
+
+Here: reading one night's results into the report's inputs. Not here: the rest of the report (assets/report.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from assets.report import Gatherer
+    from models.report.inputs import (
+        AnomalyInputs,
+        CorrelationInputs,
+        ExecutionInputs,
+        PlantedInputs,
+        PromotionInputs,
+        RegimeInputs,
+        RiskLimitInputs,
+        SimulatorInputs,
+    )
+
+
+def records(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """A frame of JSON records."""
+    import polars as pl
+
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def regimes(one: Gatherer) -> RegimeInputs | None:
+    """Regimes of the night and the table of the training window."""
+    from models.report.inputs import RegimeInputs
+
+    found, states = one.artefact("regime_model", "evaluation.json"), one.table("regime_state")
+    if found is None or states is None:
+        return None
+    tree = found[1]
+    return RegimeInputs(states, records(tree["table"]), tree["verdict"], tree["split"])
+
+
+def correlation(one: Gatherer) -> CorrelationInputs | None:
+    """Correlation matrices and their judgement."""
+    from models.report.inputs import CorrelationInputs
+
+    found = one.artefact("correlation_model", "evaluation.json")
+    if found is None:
+        return None
+    tree = found[1]
+    return_s = one.store.config.models.correlation.return_s
+    return CorrelationInputs(records(tree["matrix"]), records(tree["table"]), tree["verdict"], tree["split"], return_s)
+
+
+def anomaly(one: Gatherer) -> AnomalyInputs | None:
+    """Anomaly scores and alarms."""
+    from models.report.inputs import AnomalyInputs
+
+    found, scores = one.artefact("anomaly_score", "evaluation.json"), one.table("anomaly_score")
+    if found is None or scores is None:
+        return None
+    tree = found[1]
+    episodes = records(tree["episodes"]) if tree["episodes"] else None
+    return AnomalyInputs(scores, records(tree["table"]), episodes, tree["verdict"], tree["split"])
+
+
+def limits(one: Gatherer) -> RiskLimitInputs | None:
+    """Risk limits of the night."""
+    from models.report.inputs import RiskLimitInputs
+
+    frame = one.table("risk_limits")
+    if frame is None:
+        return None
+    found = one.artefact("risk_limits", "limits.json")
+    return RiskLimitInputs(frame, tuple(found[1].get("notes", ())) if found else ())
+
+
+def simulator(one: Gatherer) -> SimulatorInputs | None:
+    """The calibration and the realism report."""
+    from models.report.inputs import SimulatorInputs
+
+    found = one.artefact("simulator_calibration", "calibration.json")
+    if found is None:
+        return None
+    tree = found[1]
+    realism = one.table("realism")
+    notes = [f"Fitted on {tree['fit_date']}.", *tree["notes"]]
+    return SimulatorInputs(
+        records(tree["parameters"]), records(tree["rates"]), realism, _realism_verdict(realism), tuple(notes)
+    )
+
+
+def _realism_verdict(realism: pl.DataFrame | None) -> str:
+    if realism is None or realism.is_empty():
+        return ""
+    judged = realism.filter(realism["passed"].is_not_null())
+    return (
+        f"{int(judged['passed'].sum())} of {judged.height} judged metrics lie inside the band of real against real; "
+        "the others are where the simulated market can be told from the tape."
+    )
+
+
+def execution(one: Gatherer) -> ExecutionInputs | None:
+    """The judgement of the execution policies."""
+    from models.report.inputs import ExecutionInputs
+
+    found, slippage = one.artefact("execution_evaluation", "evaluation.json"), one.table("execution_evaluation")
+    if found is None or slippage is None:
+        return None
+    tree = found[1]
+    frames = {name: records(tree[name]) if tree[name] else None for name in ("fan", "learning", "heat", "costs")}
+    return ExecutionInputs(
+        table=records(tree["table"]),
+        slippage=slippage,
+        **frames,
+        verdict=tree["verdict"],
+        split=tree["split"],
+        notes=tuple(tree["notes"]),
+    )
+
+
+def promotion(one: Gatherer) -> PromotionInputs | None:
+    """Tonight's decisions with the approvals as they stand."""
+    import polars as pl
+
+    from feeds.registry import Registry
+    from models.report.inputs import PromotionInputs
+
+    frame = one.table("promotion")
+    if frame is None:
+        return None
+    registry = Registry(one.store.path)
+    approvals = [registry.approval_of(champion) for champion in frame["champion"].to_list()]
+    # `champion` of the page is the incumbent the challenger was held against.
+    table = frame.select(
+        "family",
+        pl.col("incumbent").alias("champion"),
+        *("challenger", "metric", "n", "difference", "low", "high", "decision"),
+        pl.Series("approved_by", [found.name if found else None for found in approvals], dtype=pl.String),
+        pl.Series("approved_at", [found.at if found else None for found in approvals], dtype=pl.String),
+    )
+    return PromotionInputs(table)
+
+
+def planted(one: Gatherer) -> PlantedInputs | None:
+    """What was planted beside what was found."""
+    from models.planted import Found, planted_table
+    from models.report.inputs import PlantedInputs
+
+    truth = one.table("planted_truth")
+    if truth is None:
+        return None
+    alpha, matrix = (one.artefact(name, "evaluation.json") for name in ("alpha_model", "correlation_model"))
+    found = Found(
+        labels=one.table("training_set"),
+        label=f"label_{one.store.config.label.horizon_ms}ms_bps",
+        forecasts=one.table("alpha_forecast"),
+        importance=records(alpha[1]["importance"]) if alpha and alpha[1].get("importance") else None,
+        regimes=one.table("regime_state"),
+        anomalies=one.table("anomaly_score"),
+        correlation=records(matrix[1]["matrix"]) if matrix else None,
+    )
+    return PlantedInputs(planted_table(truth, found))

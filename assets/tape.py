@@ -1,0 +1,102 @@
+"""Order-by-order tapes for the simulator: raw rows that may touch the book, with the book after each of them.
+
+Here: reading a tape and naming the periods of a night. Not here: replaying it (sim/), the assets (assets/simulator.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from assets.partitions import StudyPartitions
+from assets.split import test_start
+from assets.store import StudyStore
+from assets.ticks import session_of, spec_from
+from assets.universe import universe_of
+from feeds.errors import InsufficientDataError
+from feeds.instruments import InstrumentSpec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Tape:
+    """One instrument-day for the simulator.
+
+    Attributes:
+        symbol: Instrument.
+        date: ISO date.
+        frame: RAW_TICKS rows with the book after each (see `read_tape`).
+        spec: Units.
+        bounds: First and last moment of the period, ns UTC.
+        parent: Manifest id of the clean ticks of the same raw rows.
+    """
+
+    symbol: str
+    date: str
+    frame: pl.DataFrame
+    spec: InstrumentSpec
+    bounds: tuple[int, int]
+    parent: str
+
+
+def read_tape(store: StudyStore, date: str, symbol: str) -> Tape:
+    """The tape of one instrument-day: the rows cleaning lets touch the book, opening snapshot included.
+
+    Raises:
+        InsufficientDataError: The source has no order-by-order events.
+    """
+    from feeds.clean import book_kind, filter_rows
+
+    raw = store.lake.read("raw_ticks", date, symbol)
+    origin = store.lake.manifest("raw_ticks", date, symbol)
+    spec, bounds = spec_from(origin), session_of(store, date)
+    kind = book_kind(raw)
+    if kind == "quotes":
+        raise InsufficientDataError(
+            f"tape of {symbol} on {date}", received="trades and quotes", expected="order-by-order events"
+        )
+    kept, _ = filter_rows(raw, spec, bounds)
+    if kind == "orders":
+        from sim.replay import with_book
+
+        kept, _ = with_book(kept)
+    return Tape(symbol, date, kept, spec, bounds, store.lake.manifest("clean_ticks", date, symbol).id)
+
+
+def tape_symbols(store: StudyStore, date: str) -> tuple[str, ...]:
+    """Instruments of the date's universe."""
+    return universe_of(store.lake, store.config, date).included
+
+
+def fit_date(store: StudyStore, date: str) -> str:
+    """The date the simulator of ``date`` is fitted on: the date itself before an intraday split, else the newest
+    date before it in the training window.
+
+    Raises:
+        InsufficientDataError: The training window holds no ticks.
+    """
+    if store.config.split.kind == "intraday":
+        return date
+    known = set(store.lake.dates("clean_ticks"))
+    earlier = [day for day in StudyPartitions(store.config).training_dates(date) if day in known and day < date]
+    if not earlier:
+        raise InsufficientDataError(
+            f"simulator of {date}", received="no ticks in the training window", remedy="Materialise earlier dates."
+        )
+    return earlier[-1]
+
+
+def fit_tape(store: StudyStore, date: str, symbol: str) -> Tape:
+    """What the simulator of ``date`` may be fitted on: nothing at or after the test begins."""
+    tape = read_tape(store, fit_date(store, date), symbol)
+    start = test_start(store, date)
+    return Tape(tape.symbol, tape.date, tape.frame, tape.spec, (tape.bounds[0], min(tape.bounds[1], start)), tape.parent)
+
+
+def judged_tape(store: StudyStore, date: str, symbol: str) -> Tape:
+    """What policies of ``date`` are judged on: the date from the test's begin on (the rows before build the book)."""
+    tape = read_tape(store, date, symbol)
+    start = max(tape.bounds[0], test_start(store, date))
+    return Tape(tape.symbol, tape.date, tape.frame, tape.spec, (start, tape.bounds[1]), tape.parent)

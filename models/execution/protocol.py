@@ -1,0 +1,72 @@
+"""What agents and schedules expect of an environment: Gymnasium's reset and step, and ``execute`` for schedules.
+
+Models do not import the simulator: an environment arrives through a factory and is held by these protocols alone.
+
+``info`` at every decision holds ``side`` (0 buys, 1 sells), ``parent_lots``, ``remaining_lots``, ``decisions_left``,
+``elapsed_share``, ``arrival_mid_ticks``, ``mid_ticks``, ``spread_ticks``, ``increment_ticks``, ``bid_px``, ``ask_px``,
+``now_ns``, ``symbol``; at the end of an episode also ``is_bps`` (positive is a cost), ``spread_bps``, ``timing_bps``,
+``fees_bps`` (they add up to ``is_bps``), ``completion`` (0 to 1), ``maker_share``, ``inventory_path`` (share left at
+the start and after every decision interval) and ``arrival_ns``.
+
+Here: the protocols. Not here: environments (sim/execution_env.py), policies (baselines.py, dqn_policy.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Observation = npt.NDArray[np.float32]
+Info = Mapping[str, Any]
+#: Lots to take at once, lots to rest, and where: price increments from the best quote of the own side.
+Instruction = tuple[int, int, int]
+#: Observation, reward, terminated, truncated, info.
+Transition = tuple[Observation, float, bool, bool, Info]
+
+
+class ExecutionEnvLike(Protocol):
+    """An execution environment with a discrete action space."""
+
+    action_space: Any
+    observation_space: Any
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start the episode that ``seed`` chooses; ``options`` may fix ``{"side": 0 or 1}``."""
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Act by the number of an action and run to the next decision."""
+
+    def execute(self, instruction: Instruction) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Act by (take_lots, rest_lots, rest_offset) and run to the next decision."""
+
+
+#: Makes an environment of its own for every number: those of one training run never share state.
+MakeEnv = Callable[[int], ExecutionEnvLike]
+
+
+class Policy(Protocol):
+    """How a parent order is worked.
+
+    Attributes:
+        name: In tables and plots.
+        training_seed: Of an agent; None for a rule. Agents of one name and several seeds are judged together.
+    """
+
+    @property
+    def name(self) -> str:
+        """In tables and plots."""
+
+    @property
+    def training_seed(self) -> int | None:
+        """Of an agent; None for a rule."""
+
+    def begin(self, info: Info, seed: int) -> None:
+        """A parent order starts; ``seed`` is the episode's and all the randomness a policy may use."""
+
+    def instruction(self, observation: Observation, info: Info) -> Instruction | int:
+        """What to do now: an instruction, or the number of an action."""

@@ -1,0 +1,100 @@
+"""What the comparison of execution policies says, in words.
+
+Here: the sentences. Not here: the figures (comparison.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from models.execution.baselines import REFERENCE
+
+
+def verdict(
+    table: pl.DataFrame,
+    cases: pl.DataFrame | None = None,
+    agents: Sequence[str] = ("dqn",),
+    reference: str = REFERENCE,
+) -> str:
+    """What the table says about the agents, losing cases named.
+
+    Args:
+        table: As from `summarise`.
+        cases: As from `by_case`.
+        agents: Names of the trained policies.
+        reference: As for `summarise`.
+    """
+    lines = table.to_dicts()
+    said = [_judgement(line, lines, reference) for line in lines if line["policy"] in agents]
+    if not said:
+        return "No agent was judged."
+    said += [_losses(cases)] if cases is not None else []
+    compared = sum(line[name] is not None for line in lines for name in ("vs_twap_low", "vs_best_low"))
+    if compared:
+        said.append(
+            f"The table holds {compared} differences, each with its own 95 % interval and none widened for their "
+            f"number: about {0.05 * compared:.1f} would exclude 0 by chance if no policy differed."
+        )
+    return " ".join(part for part in said if part)
+
+
+def _judgement(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], reference: str) -> str:
+    peers = [other for other in lines if other["market"] == line["market"]]
+    best = next((other["policy"] for other in peers if other["vs_best_bps"] is None), None)
+    where = f"On the {line['market']} market" if line["market"] else "Here"
+    costs = f"{_signed(line['is_bps'])} bps{_between(line['is_low'], line['is_high'])}"
+    text = f"{where}, {_plain(line['policy'])} costs {costs} over {line['n']} orders"
+    text += _against(_plain(reference), [line[k] for k in ("vs_twap_taker_bps", "vs_twap_low", "vs_twap_high")])
+    if best is not None and best != reference:
+        name = f"{_plain(best)}, the cheapest rule"
+        text += _against(name, [line[k] for k in ("vs_best_bps", "vs_best_low", "vs_best_high")])
+    return text + "." + _ratio(line, next((other for other in peers if other["policy"] == reference), None))
+
+
+def _against(name: str, difference: Sequence[float | None]) -> str:
+    value, low, high = difference
+    if value is None:
+        return ""
+    if low is None or high is None:
+        return f"; {_signed(value)} bps against {name}, too few blocks for an interval"
+    found = "it wins" if high < 0 else "it loses" if low > 0 else "no difference shown"
+    return f"; {_signed(value)} bps{_between(low, high)} against {name}: {found}"
+
+
+def _ratio(line: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
+    # a share of a cost that may be 0 or negative means nothing
+    if reference is None or (reference["is_low"] or 0.0) <= 0.0 or line["vs_twap_taker_bps"] is None:
+        return ""
+    share = -line["vs_twap_taker_bps"] / reference["is_bps"]
+    return f" That is {abs(share):.0%} {'less' if share >= 0 else 'more'} than {_plain(reference['policy'])}."
+
+
+def _losses(cases: pl.DataFrame) -> str:
+    texts = []
+    for column, name in (("vs_twap_taker_bps", "TWAP taker"), ("vs_best_bps", "the cheapest rule")):
+        lost = cases.filter(pl.col(column) > 0)
+        if lost.is_empty():
+            texts.append(f"no case is dearer than {name} on average")
+            continue
+        named = [
+            f"{row['symbol']} {row['side']} ({row['market']}, {_signed(row[column])})".replace("(, ", "(")
+            for row in lost.sort(column, descending=True).to_dicts()
+        ]
+        texts.append(f"dearer than {name} on average in {lost.height} of {cases.height} cases: {', '.join(named)}")
+    text = "; ".join(texts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" ({_signed(low)} to {_signed(high)})"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _plain(name: str) -> str:
+    return {"dqn": "DQN", "twap_taker": "TWAP taker", "vwap": "VWAP"}.get(name, name.replace("_", " "))

@@ -1,0 +1,111 @@
+"""The section on execution: an agent beside the rules it must beat, on the same parent orders.
+
+Here: choosing tables, plots and their words. Not here: the figures (models/execution).
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from models.plots import execution as plots
+from models.plots import execution_agent
+from models.report.content import Figure, Section, Table
+from models.report.inputs import ExecutionInputs, ReportInputs
+from models.report.sections.absence import absent
+
+_LABELS = {
+    "is_bps": "shortfall (bps)",
+    "is_low": "95 % low",
+    "is_high": "95 % high",
+    "sd_bps": "standard deviation (bps)",
+    "cvar95_bps": "worst 5 %, mean (bps)",
+    "completion": "filled (share)",
+    "maker_share": "passive (%)",
+}
+_DIFFERENCES = {
+    "vs_twap_taker_bps": "against TWAP taker (bps)",
+    "vs_twap_low": "95 % low",
+    "vs_twap_high": "95 % high",
+    "vs_best_bps": "against the cheapest rule (bps)",
+    "vs_best_low": "95 % low ",
+    "vs_best_high": "95 % high ",
+}
+
+
+def execution_section(inputs: ReportInputs) -> Section:
+    """Costs of every policy, paired differences, where the agent loses, and what it does."""
+    title = "Execution"
+    if inputs.execution is None or inputs.execution.table.is_empty():
+        reason = (
+            "no execution policy was judged for this night; it needs order-by-order data and a study that asks for it."
+        )
+        return Section(title, absent(inputs, "execution", reason))
+    execution = inputs.execution
+    text = [execution.verdict, f"Split: {execution.split}" if execution.split else "", *execution.notes]
+    section = Section(title, "\n\n".join(part for part in text if part))
+    for market in execution.table["market"].unique(maintain_order=True).to_list():
+        _add_tables(section, execution.table.filter(pl.col("market") == market), market)
+        _add_market_plots(section, execution, market)
+    _add_agent_plots(section, execution)
+    return section
+
+
+def _named(frame: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+    return frame.select(pl.col("policy").map_elements(plots.policy_name, return_dtype=pl.String), *columns)
+
+
+def _add_tables(section: Section, table: pl.DataFrame, market: str) -> None:
+    controls = frozenset({plots.policy_name("random")})
+    note = (
+        "Shortfall against the arrival mid, fees included, positive is a cost; 95 % block-bootstrap intervals. What is "
+        "left at the end of the horizon is taken at the market. Standard deviation and the worst 5 % are over single "
+        "orders: the timing risk."
+    )
+    costs = _named(table, ("n", *_LABELS))
+    section.tables.append(Table(f"Cost of working an order, {market} market", note, costs, controls, _LABELS))
+    note = (
+        "Policy minus other on the same orders (same start, side and randomness), so that what the market did cancels; "
+        "negative is cheaper. The cheapest rule was chosen on these very orders, which favours it. Intervals are not "
+        "widened for the number of comparisons."
+    )
+    differences = _named(table, tuple(_DIFFERENCES))
+    section.tables.append(Table(f"Paired differences, {market} market", note, differences, controls, _DIFFERENCES))
+
+
+def _add_market_plots(section: Section, execution: ExecutionInputs, market: str) -> None:
+    add = section.figures.append
+    caption = (
+        "An interval that covers 0 shows no difference. Left of 0 is cheaper than equal slices taken at the market."
+    )
+    picture = plots.paired_differences(execution.table, market=market)
+    add(Figure(f"Shortfall less that of the TWAP taker, {market} market", caption, picture))
+    if execution.costs is not None:
+        caption = (
+            "Spread: fills against the mid when they were made, so depth consumed counts here. Timing: the mid's move "
+            "from arrival to the fills; its mean is small and its spread over orders is the risk. Fees: what the venue "
+            "charges."
+        )
+        picture = plots.cost_bars(execution.costs, market=market)
+        add(Figure(f"What the shortfall is made of, {market} market", caption, picture))
+    caption = "Further left is cheaper, steeper is surer. The outermost 0.5 % of orders at either end are cut off."
+    picture = plots.slippage_distribution(execution.slippage, market=market)
+    add(Figure(f"Distribution of the shortfall, {market} market", caption, picture))
+    if execution.fan is not None:
+        caption = "Resting slices lie above the schedule they belong to until they fill. The band is over orders."
+        picture = plots.schedule_fan(execution.fan, market=market)
+        add(Figure(f"Inventory over the horizon, {market} market", caption, picture))
+
+
+def _add_agent_plots(section: Section, execution: ExecutionInputs) -> None:
+    if execution.learning is not None:
+        caption = (
+            "Each episode is one parent order with exploration, so the level is not the agent's; the judged agent acts "
+            "greedily. A curve that still falls at its end asks for more training."
+        )
+        section.figures.append(Figure("Learning curve", caption, execution_agent.learning_curve(execution.learning)))
+    if execution.heat is not None:
+        caption = (
+            "Greedy action with all other observations at their medians over the states the agent visits; blank where "
+            "it never was. Sizes are multiples of an even split of what is left."
+        )
+        section.figures.append(Figure("What the agent does", caption, execution_agent.policy_heatmaps(execution.heat)))

@@ -1,0 +1,376 @@
+"""Running the simulated order flow of sim/flow_params.py, one event after the other.
+
+Random numbers belong to the arrival, order, second, or hidden order they decide on, so that an own order changes what
+the flow does only as far as the book it meets is another one. The last order of a side is left alone by the flow: the
+displayed book stays two-sided unless an own order empties a side.
+
+Here: the opening book, arrivals, cancellations, seconds, the run to a moment. Not here: own orders (sim/flow_own.py),
+the twin in plain Python (sim/flow_python.py), tables (sim/flow.py).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from feeds.schema import ACTION_CODE
+from sim.book import add, best_price, best_size, cancel, clear, depth, fill
+from sim.book_state import ASK, BID, LEVELS, OK, Book
+from sim.compile_options import ENTRY, INNER
+from sim.flow_heap import has_room, pop, push, replace_first
+from sim.flow_own import best_of_others, forget, id_of, note_fill
+from sim.flow_state import (
+    ACTIVITY,
+    ACTIVITY_SD,
+    ARRIVAL_RATE,
+    DEADLINES,
+    DROPPED,
+    EFFICIENT,
+    EVENT,
+    EVENTS,
+    IMBALANCE,
+    IMPACT,
+    INCREMENT,
+    LAST_BID,
+    LEAN,
+    LIFETIMES,
+    LOG_ACTIVITY,
+    MAX_ROWS_A_STEP,
+    MEAN_LOTS,
+    MID_RING,
+    MIDS,
+    NEXT_ARRIVAL,
+    NOW_NS,
+    OPENING,
+    PERSISTENCE,
+    ROW_ACTION,
+    ROW_BOOK,
+    ROW_ID,
+    ROW_PRICE,
+    ROW_SIDE,
+    ROW_SIZE,
+    ROW_TS,
+    ROWS,
+    SECOND,
+    SECOND_NS,
+    SECOND_START,
+    SECONDS,
+    SIGMA,
+    SPLIT_LEFT,
+    SPLIT_NUMBER,
+    SPLIT_POWER,
+    SPLIT_SHARE,
+    SPLIT_SIGN,
+    SPLITS,
+    SPREAD,
+    TRADE_LOTS,
+    TRADE_TS,
+    TRADES,
+    FlowState,
+    FlowTables,
+)
+from sim.matching import first_in_line
+from sim.order_index import EMPTY, find
+from sim.random_stream import exponential, normal, uniform
+
+_ADD, _CANCEL, _FILL = ACTION_CODE["A"], ACTION_CODE["C"], ACTION_CODE["F"]
+#: Draws of an arrival: waiting time, kind, side, size, whether a hidden order sent it.
+_WAIT, _KIND, _SIDE, _SIZE, _SPLIT = 0, 1, 2, 3, 4
+#: Draws of an order each time it is asked: waiting time until then, the answer.
+_UNTIL, _ANSWER = 0, 1
+_ASKS = 1 << 12
+#: Draws of a second: activity and efficient price, two each; of a hidden order: length, side.
+_OF_ACTIVITY, _OF_PRICE = 0, 2
+_LENGTH, _WHICH = 0, 1
+MAX_SPLIT = 1000.0
+#: Added to the number of a second, which is negative while the flow warms up.
+SECOND_OFFSET = 1_000_000
+#: Levels a side behind the depth columns, as in sim/replay.py.
+DEPTH_LEVELS = 10
+NS = 1_000_000_000
+
+
+@njit(**ENTRY)
+def start(state: FlowState, tables: FlowTables, start_ns: int, warm_up_s: int, mid: float, spread: int) -> None:
+    """The opening book around ``mid`` ticks, ``spread`` increments wide, ``warm_up_s`` seconds before ``start_ns``."""
+    clear(state.book)
+    state.counts[:] = 0
+    state.clock[:] = 0.0
+    state.counts[NOW_NS] = state.counts[SECOND_NS] = start_ns - warm_up_s * NS
+    state.counts[SECOND] = -warm_up_s
+    state.clock[EFFICIENT] = mid
+    state.clock[LOG_ACTIVITY] = tables.scalars[ACTIVITY_SD] * normal(state.keys[SECONDS], 0, _OF_ACTIVITY)
+    _set_activity(state, tables)
+    step = int(tables.scalars[INCREMENT])
+    bid = int(mid / step - 0.5 * spread) * step
+    ask = bid + spread * step
+    for i in range(tables.profile.size):
+        for _ in range(tables.profile[i]):
+            _rest(state, tables, BID, ask - (i + 1) * step, 0.0, OPENING)
+            _rest(state, tables, ASK, bid + (i + 1) * step, 0.0, OPENING)
+    state.clock[NEXT_ARRIVAL] = _waiting(state, tables)
+
+
+@njit(**ENTRY)
+def record_opening(state: FlowState, ids: np.ndarray, target: FlowState) -> None:
+    """Add the resting orders ``ids`` of one flow, in that order, to the empty book of another, which records it."""
+    for order_id in ids:
+        slot = find(state.book.index_keys, state.book.index_slots, order_id)
+        side, price, lots = state.book.order_side[slot], state.book.order_price[slot], state.book.order_size[slot]
+        add(target.book, order_id, side, price, lots, state.counts[NOW_NS])
+        record(target, state.counts[NOW_NS], _ADD, side, order_id, price, lots)
+
+
+@njit(**ENTRY)
+def run(state: FlowState, tables: FlowTables, until_ns: int) -> bool:
+    """Run up to and including ``until_ns``; False where the record of events is full before."""
+    while True:
+        second_end = state.clock[SECOND_START] + state.clock[ACTIVITY]
+        while True:
+            if 0 < state.rows.shape[0] < state.counts[ROWS] + MAX_ROWS_A_STEP:
+                return False
+            cancels = state.counts[DEADLINES] > 0 and state.heap_time[0] < state.clock[NEXT_ARRIVAL]
+            when = state.heap_time[0] if cancels else state.clock[NEXT_ARRIVAL]
+            ts_ns = _to_ns(state, when)
+            if when >= second_end or ts_ns > until_ns:
+                break
+            state.counts[NOW_NS] = ts_ns
+            if cancels:
+                _ask_order(state, tables, ts_ns)
+            else:
+                _arrive(state, tables, ts_ns)
+        if until_ns < state.counts[SECOND_NS] + NS:
+            break
+        _next_second(state, tables)
+    state.counts[NOW_NS] = max(state.counts[NOW_NS], until_ns)
+    return True
+
+
+@njit(**INNER)
+def _to_ns(state: FlowState, when: float) -> int:
+    inside = (when - state.clock[SECOND_START]) / state.clock[ACTIVITY]
+    return state.counts[SECOND_NS] + int(min(max(inside, 0.0), 1.0) * NS)
+
+
+@njit(**INNER)
+def _waiting(state: FlowState, tables: FlowTables) -> float:
+    return exponential(state.keys[EVENTS], state.counts[EVENT], _WAIT) / tables.scalars[ARRIVAL_RATE]
+
+
+@njit(**INNER)
+def touch(state: FlowState, side: int) -> int:
+    """Best price of a side, own orders included; the last one seen where the side is empty."""
+    price = best_price(state.book, side)
+    if price > 0:
+        state.counts[LAST_BID + side] = price
+    return state.counts[LAST_BID + side]
+
+
+@njit(**INNER)
+def _distance(state: FlowState, tables: FlowTables, side: int, price: int) -> int:
+    """Increments from the opposite best, rounded up, from 1 to K + 1."""
+    away = touch(state, ASK) - price if side == BID else price - touch(state, BID)
+    step = int(tables.scalars[INCREMENT])
+    return min(max((away + step - 1) // step, 1), tables.hazards.size)
+
+
+@njit(**INNER)
+def _upward(state: FlowState, tables: FlowTables, more: float) -> float:
+    """Probability that an undecided side is a buy, given further log odds."""
+    mid = 0.5 * (touch(state, BID) + touch(state, ASK))
+    odds = tables.scalars[LEAN] * (state.clock[EFFICIENT] - mid) / tables.scalars[SPREAD] + more
+    return 1.0 / (1.0 + math.exp(-odds))
+
+
+@njit(**INNER)
+def _arrive(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
+    key, number = state.keys[EVENTS], state.counts[EVENT]
+    when = state.clock[NEXT_ARRIVAL]
+    kind = uniform(key, number, _KIND)
+    distance = 0
+    while distance < tables.arrivals.size and kind >= tables.arrivals[distance]:
+        distance += 1
+    if distance < tables.arrivals.size:
+        side = BID if uniform(key, number, _SIDE) < _upward(state, tables, 0.0) else ASK
+        away = (distance + 1) * int(tables.scalars[INCREMENT])
+        price = touch(state, ASK) - away if side == BID else touch(state, BID) + away
+        _rest(state, tables, side, price, when, EVENTS)
+    else:
+        _market_order(state, tables, ts_ns)
+        state.counts[EVENT] += 1
+    state.clock[NEXT_ARRIVAL] = when + _waiting(state, tables)
+
+
+@njit(**INNER)
+def _rest(state: FlowState, tables: FlowTables, side: int, price: int, when: float, stream: int) -> None:
+    """A limit order of the flow, whose size belongs to ``stream``; its id is the number of its arrival, from 1."""
+    number = state.counts[EVENT]
+    state.counts[EVENT] = number + 1
+    u = uniform(state.keys[stream], number, _SIZE)
+    lots = tables.limit_lots[int(u * tables.limit_lots.size)]
+    order_id = number + 1
+    if price <= 0 or not has_room(state) or add(state.book, order_id, side, price, lots, state.counts[NOW_NS]) != OK:
+        state.counts[DROPPED] += 1
+        return
+    bound = tables.bounds[_distance(state, tables, side, price) - 1]
+    wait = exponential(state.keys[LIFETIMES], order_id * _ASKS, _UNTIL)
+    push(state, when + wait / bound, order_id, 0, bound)
+    record(state, state.counts[NOW_NS], _ADD, side, order_id, price, lots)
+
+
+@njit(**INNER)
+def _ask_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
+    """The first order of the heap: cancel it with the share that its hazard has of the largest one."""
+    order_id, asked = state.heap_id[0], state.heap_asked[0]
+    slot = find(state.book.index_keys, state.book.index_slots, order_id)
+    if slot == EMPTY:
+        pop(state)
+        return
+    side, price, lots = state.book.order_side[slot], state.book.order_price[slot], state.book.order_size[slot]
+    upward = _upward(state, tables, 0.0)
+    distance = _distance(state, tables, side, price)
+    hazard = tables.hazards[distance - 1] * 2.0 * (1.0 - upward if side == BID else upward)
+    draw = order_id * _ASKS + asked
+    answer = uniform(state.keys[LIFETIMES], draw, _ANSWER) * state.heap_bound[0]
+    if answer < hazard and not _is_last(state.book, side):
+        pop(state)
+        cancel(state.book, order_id, 0)
+        record(state, ts_ns, _CANCEL, side, order_id, price, lots)
+    else:
+        bound = tables.bounds[distance - 1]
+        wait = exponential(state.keys[LIFETIMES], draw + 1, _UNTIL) / bound
+        replace_first(state, state.heap_time[0] + wait, order_id, asked + 1, bound)
+
+
+@njit(**INNER)
+def _is_last(book: Book, side: int) -> bool:
+    return book.counters[LEVELS + side] == 1 and book.level_orders[side, 0] == 1
+
+
+@njit(**INNER)
+def _market_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
+    key, number = state.keys[EVENTS], state.counts[EVENT]
+    bid, ask = best_size(state.book, BID), best_size(state.book, ASK)
+    imbalance = (bid - ask) / max(1.0, float(bid + ask))
+    buys = _upward(state, tables, tables.scalars[IMBALANCE] * imbalance)
+    share = tables.scalars[SPLIT_SHARE]
+    known = state.counts[SPLIT_SIGN] if state.counts[SPLIT_LEFT] > 0 else 0
+    expected = share * known + (1.0 - share) * (2.0 * buys - 1.0)
+    if uniform(key, number, _SPLIT) < share:
+        side = _next_child(state, tables)
+    else:
+        side = BID if uniform(key, number, _SIDE) < buys else ASK
+    lots = tables.market_lots[int(uniform(key, number, _SIZE) * tables.market_lots.size)]
+    traded = _take(state, side, lots, ts_ns)
+    surprise = (traded if side == BID else -traded) - expected * tables.scalars[MEAN_LOTS]
+    state.clock[EFFICIENT] *= math.exp(tables.scalars[IMPACT] * surprise)
+
+
+@njit(**INNER)
+def _next_child(state: FlowState, tables: FlowTables) -> int:
+    """Side of the next child; a new hidden order of Pareto length where the last one is done."""
+    if state.counts[SPLIT_LEFT] == 0:
+        number = state.counts[SPLIT_NUMBER]
+        state.counts[SPLIT_NUMBER] = number + 1
+        length = uniform(state.keys[SPLITS], number, _LENGTH) ** tables.scalars[SPLIT_POWER]
+        state.counts[SPLIT_LEFT] = int(min(length, MAX_SPLIT))
+        state.counts[SPLIT_SIGN] = 1 if uniform(state.keys[SPLITS], number, _WHICH) < 0.5 else -1
+    state.counts[SPLIT_LEFT] -= 1
+    return BID if state.counts[SPLIT_SIGN] > 0 else ASK
+
+
+@njit(**INNER)
+def _take(state: FlowState, side: int, lots: int, ts_ns: int) -> int:
+    """A market order of the flow; every execution is one row. Lots traded."""
+    book, traded = state.book, 0
+    opposite = 1 - side
+    for _ in range(MAX_ROWS_A_STEP):
+        slot = first_in_line(book, side, 0)
+        if lots <= traded or slot == EMPTY:
+            break
+        order_id, price = book.order_id[slot], book.order_price[slot]
+        if order_id > 0 and _is_last(book, opposite):
+            break
+        filled = min(lots - traded, book.order_size[slot])
+        gone = filled == book.order_size[slot]
+        fill(book, order_id, filled)
+        traded += filled
+        if order_id < 0:
+            note_fill(state, ts_ns, price, filled, 1)
+            if gone:
+                forget(state, id_of(order_id))
+        at = state.counts[TRADES] % state.trades.shape[0]
+        state.trades[at, TRADE_TS] = ts_ns
+        state.trades[at, TRADE_LOTS] = filled if side == BID else -filled
+        state.counts[TRADES] += 1
+        record(state, ts_ns, _FILL, opposite, order_id, price, filled)
+    return traded
+
+
+@njit(**INNER)
+def _next_second(state: FlowState, tables: FlowTables) -> None:
+    bid, ask = best_of_others(state, BID), best_of_others(state, ASK)
+    if bid > 0 and ask > 0:
+        state.mids[state.counts[MIDS] % MID_RING] = 0.5 * (bid + ask)
+        state.counts[MIDS] += 1
+    number = state.counts[SECOND] + 1
+    at = number + SECOND_OFFSET
+    if state.efficient.size > 0:
+        last = state.efficient.size - 1
+        now, before = min(max(number, 0), last), min(max(number - 1, 0), last)
+        state.clock[EFFICIENT] *= math.exp(state.efficient[now] - state.efficient[before])
+    else:
+        step = math.sqrt(state.clock[ACTIVITY]) * normal(state.keys[SECONDS], at, _OF_PRICE)
+        state.clock[EFFICIENT] *= math.exp(tables.scalars[SIGMA] * step)
+    state.clock[SECOND_START] += state.clock[ACTIVITY]
+    persistence = tables.scalars[PERSISTENCE]
+    shock = tables.scalars[ACTIVITY_SD] * math.sqrt(1.0 - persistence * persistence)
+    state.clock[LOG_ACTIVITY] *= persistence
+    state.clock[LOG_ACTIVITY] += shock * normal(state.keys[SECONDS], at, _OF_ACTIVITY)
+    state.counts[SECOND] = number
+    state.counts[SECOND_NS] += NS
+    _set_activity(state, tables)
+
+
+@njit(**INNER)
+def _set_activity(state: FlowState, tables: FlowTables) -> None:
+    """Activity of the present second, with mean 1 where it is our own."""
+    sd = tables.scalars[ACTIVITY_SD]
+    value = math.exp(state.clock[LOG_ACTIVITY] - 0.5 * sd * sd)
+    if state.activity.size > 0:
+        value = state.activity[min(max(state.counts[SECOND], 0), state.activity.size - 1)]
+    state.clock[ACTIVITY] = max(value, 1e-6)
+
+
+@njit(**INNER)
+def record(state: FlowState, ts_ns: int, action: int, side: int, order_id: int, price: int, lots: int) -> None:
+    """Write an event and the book after it, where events are recorded at all."""
+    if state.rows.shape[0] == 0:
+        return
+    n, book = state.counts[ROWS], state.book
+    state.counts[ROWS] = n + 1
+    row = state.rows[n]
+    row[ROW_TS], row[ROW_ACTION], row[ROW_SIDE] = ts_ns, action, side
+    row[ROW_ID], row[ROW_PRICE], row[ROW_SIZE] = order_id, price, lots
+    for s in range(2):
+        row[ROW_BOOK + 2 * s] = best_price(book, s)
+        row[ROW_BOOK + 2 * s + 1] = best_size(book, s)
+        row[ROW_BOOK + 4 + s] = depth(book, s, DEPTH_LEVELS)
+    if state.level_rows.shape[0] > 0:
+        _record_levels(state, n)
+
+
+@njit(**INNER)
+def _record_levels(state: FlowState, n: int) -> None:
+    """Ask price, ask lots, bid price, bid lots a level, best first; 0 where there is none."""
+    levels = state.level_rows.shape[1] // 4
+    for s in range(2):
+        first = 2 if s == BID else 0
+        best = state.book.counters[LEVELS + s] - 1
+        for i in range(levels):
+            there = best - i >= 0
+            key = state.book.level_key[s, best - i] if there else 0
+            state.level_rows[n, 4 * i + first] = key if s == BID else -key
+            state.level_rows[n, 4 * i + first + 1] = state.book.level_size[s, best - i] if there else 0
