@@ -53,9 +53,7 @@ def _backtest(parts: StudyPartitions) -> dg.AssetsDefinition:
         date, study = context.partition_key, store.config
         lake = store.lake
         measured, expected, evaluation = measured_costs(store, date)
-        costs = CostModel(
-            study.costs.fee_bps, study.costs.half_spread, study.costs.latency_ms, measured, expected
-        )
+        costs = CostModel(study.costs.fee_bps, study.costs.half_spread, study.costs.latency_ms, measured, expected)
         volatility = lake.read("volatility_forecast", date)
         rule = position_rule(study, volatility)
         result = run_backtest(
@@ -66,7 +64,9 @@ def _backtest(parts: StudyPartitions) -> dg.AssetsDefinition:
             n_trials=count_trials(lake, study.name),
             volatility=variance_of(volatility),
         )
-        parents = [lake.manifest(table, date).id for table in ("alpha_forecast", "feature_table", "volatility_forecast")]
+        parents = [
+            lake.manifest(table, date).id for table in ("alpha_forecast", "feature_table", "volatility_forecast")
+        ]
         params = {
             "costs": study.costs.model_dump(),
             "measured_bps": measured,

@@ -1,4 +1,4 @@
-"""simulator_calibration -> execution_policy -> execution_evaluation: agents trained in the simulator, judged beside rules.
+"""simulator_calibration -> execution_policy -> execution_evaluation: agents trained in the simulator, beside rules.
 
 Here: thin assets by as-of date. Not here: markets and environments (assets/execution_setup.py, sim/), agents, rules and
 statistics (models/execution).
@@ -7,6 +7,7 @@ statistics (models/execution).
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,6 +16,7 @@ from assets.common import artefact_metadata, failures, plot_value, table_metadat
 from assets.execution_setup import (
     AGENT,
     CHAMPION,
+    Parent,
     flow_env,
     parents_of,
     replay_env,
@@ -28,6 +30,7 @@ from assets.store import StudyStore
 from assets.tape import fit_date
 from feeds.errors import LakeError
 from feeds.manifest import Manifest
+from feeds.study import Execution
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +68,7 @@ def _execution_policy(parts: StudyPartitions) -> dg.AssetsDefinition:
         date, config = context.partition_key, settings(store)
         calibration = store.artefacts.current("simulator_calibration", date)
         parents = parents_of(store, date)
-        trained = {seed: train(store, date, seed, context.log.info) for seed in config.seeds}
+        trained = {seed: train(config, parents, seed, context.log.info) for seed in config.seeds}
         learning = learning_frame(trained)
         files = {f"policy_{seed}.npz": one.policy.to_bytes() for seed, one in trained.items()}
         metrics = {f"is_bps_end_seed_{seed}": last_mean(one) for seed, one in trained.items()}
@@ -90,13 +93,12 @@ def _execution_policy(parts: StudyPartitions) -> dg.AssetsDefinition:
     return execution_policy
 
 
-def train(store: StudyStore, date: str, seed: int, log: Any) -> TrainedDqn:
-    """One agent of the night, with its progress in the run's log."""
+def train(config: Execution, parents: Sequence[Parent], seed: int, log: Callable[[str], None]) -> TrainedDqn:
+    """One agent, with its progress in the run's log."""
     from models.execution.config import DqnConfig
     from models.execution.dqn import train_dqn
 
-    config = settings(store)
-    factory = training_factory(config, parents_of(store, date))
+    factory = training_factory(config, parents)
     told = [0]
 
     def progress(done: int, total: int) -> None:
@@ -139,8 +141,8 @@ def _execution_evaluation(parts: StudyPartitions) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"numba", "parquet"},
         owners=OWNERS,
-        description="Implementation shortfall of agents and rules on the same parent orders, both sides: on the night's "
-        "unseen tape and on the calibrated flow, with paired block-bootstrap intervals.",
+        description="Implementation shortfall of agents and rules on the same parent orders, both sides: on the "
+        "night's unseen tape and on the calibrated flow, with paired block-bootstrap intervals.",
     )
     @failures
     def execution_evaluation(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
@@ -238,10 +240,10 @@ def judgement(store: StudyStore, date: str, policy: Manifest, rows: pl.DataFrame
         "notes": [
             f"Parent orders of {config.horizon_s} s in {config.decisions} decisions, {config.parent_share:.0%} of the "
             f"volume usually traded in that time: {sizes}.",
-            f"{config.eval_episodes} orders per instrument and market, half of them on either side; agents: seeds "
-            f"{list(config.seeds)}, {config.train_steps:,} environment steps each, trained on the calibrated flow only.",
-            "Replay: the unseen tape with our orders laid over it; depth we take comes back with a stated half-life and "
-            "the tape's prices do not react. Flow: a simulated market in which everything reacts.",
+            f"{config.eval_episodes} orders per instrument and market, half of them on either side; agents: "
+            f"seeds {list(config.seeds)}, {config.train_steps:,} environment steps each, on the calibrated flow only.",
+            "Replay: the unseen tape with our orders laid over it; depth we take comes back with a stated half-life "
+            "and the tape's prices do not react. Flow: a simulated market in which everything reacts.",
         ],
     }
 
@@ -262,9 +264,7 @@ def heat_map(store: StudyStore, date: str, policy: Manifest) -> pl.DataFrame:
     return policy_map(agent, states, OBSERVATION, names)
 
 
-def paired_losses(
-    store: StudyStore, date: str, champion: Manifest
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def paired_losses(store: StudyStore, date: str, champion: Manifest) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Shortfall of tonight's agents and the champion's on the same orders of the unseen tape, with their blocks.
 
     Raises:
@@ -274,11 +274,9 @@ def paired_losses(
 
     rows = store.lake.read("execution_evaluation", date).filter(pl.col("market") == "replay")
     order = ["symbol", "episode"]
-    sides = [
-        rows.filter(pl.col("policy") == name).group_by(*order, "block", maintain_order=True).agg(pl.col("is_bps").mean())
-        for name in (AGENT, CHAMPION)
-    ]
-    both = sides[0].join(sides[1], on=order, how="inner", suffix="_champion").sort(order)
+    by_order = rows.group_by("policy", *order, "block", maintain_order=True).agg(pl.col("is_bps").mean())
+    ours, theirs = (by_order.filter(pl.col("policy") == name) for name in (AGENT, CHAMPION))
+    both = ours.join(theirs, on=order, how="inner", suffix="_champion").sort(order)
     if both.is_empty():
         raise LakeError(
             f"execution_evaluation of {date}",

@@ -93,8 +93,10 @@ def flow_env(config: Execution, parent: Parent) -> ExecutionEnv:
     from sim.execution_env import ExecutionEnv
     from sim.flow_market import FlowMarket
 
-    market = FlowMarket(parent.flow, parent.start_mid_ticks, horizon_s=config.horizon_s + 5.0)
-    return ExecutionEnv(market, task_of(config, parent.lots), symbol=parent.symbol)
+    task = task_of(config, parent.lots)
+    # Whole seconds, and one to spare for the latency of the last instruction.
+    market = FlowMarket(parent.flow, parent.start_mid_ticks, horizon_s=task.episode_ns // NS_PER_S + 1)
+    return ExecutionEnv(market, task, symbol=parent.symbol)
 
 
 def replay_env(store: StudyStore, date: str, parent: Parent) -> tuple[ExecutionEnv, str]:
@@ -104,8 +106,9 @@ def replay_env(store: StudyStore, date: str, parent: Parent) -> tuple[ExecutionE
 
     config = settings(store)
     tape = judged_tape(store, date, parent.symbol)
-    market = ReplayMarket(tape.frame, tape.spec, tape.bounds, horizon_ns=(config.horizon_s + 5) * NS_PER_S)
-    return ExecutionEnv(market, task_of(config, parent.lots), symbol=parent.symbol), tape.parent
+    task = task_of(config, parent.lots)
+    market = ReplayMarket(tape.frame, tape.spec, tape.bounds, task.episode_ns)
+    return ExecutionEnv(market, task, symbol=parent.symbol), tape.parent
 
 
 def training_factory(config: Execution, parents: Sequence[Parent]) -> Callable[[int], ExecutionEnvLike]:

@@ -193,7 +193,7 @@ def _regime(store: StudyStore, date: str, challenger: Manifest, champion: Manife
     from models.metrics.paired import paired_comparison
     from models.regimes import RegimeModel, log_likelihood
 
-    test = load_dataset(store, date).test
+    test = load_dataset(store, date).test.sort("symbol", "ts")
     models = [RegimeModel.from_bytes(store.artefacts.read(one, "model.joblib")) for one in (challenger, champion)]
     losses = [-log_likelihood(model, test) for model in models]
     return "negative log-likelihood", paired_comparison(*losses, test["ts"].to_numpy(), block_ms(test["ts"]))

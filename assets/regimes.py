@@ -41,8 +41,8 @@ def _regime_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"scikitlearn"},
         owners=OWNERS,
-        description="Gaussian mixture over volatility, spread, depth and activity; the number of regimes by BIC, calm to "
-        "turbulent. Judged by its likelihood on rows it was not fitted on.",
+        description="Gaussian mixture over volatility, spread, depth and activity; the number of regimes by BIC, calm "
+        "to turbulent. Judged by its likelihood on rows it was not fitted on.",
     )
     @failures
     def regime_model(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:

@@ -137,7 +137,7 @@ def promotion(one: Gatherer) -> PromotionInputs | None:
         "family",
         pl.col("incumbent").alias("champion"),
         *("challenger", "metric", "n", "difference", "low", "high", "decision"),
-        pl.Series("approved_by", [found.name if found else None for found in approvals], dtype=pl.String),
+        pl.Series("approved_by", [found.by if found else None for found in approvals], dtype=pl.String),
         pl.Series("approved_at", [found.at if found else None for found in approvals], dtype=pl.String),
     )
     return PromotionInputs(table)

@@ -81,8 +81,8 @@ def _correlation_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"scikitlearn", "numpy"},
         owners=OWNERS,
-        description="Correlation of the instruments' returns: sample, EWMA and Ledoit-Wolf, judged by Gaussian loss out "
-        "of sample against independence.",
+        description="Correlation of the instruments' returns: sample, EWMA and Ledoit-Wolf, judged by Gaussian loss "
+        "out of sample against independence.",
     )
     @failures
     def correlation_model(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
@@ -94,7 +94,7 @@ def _correlation_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         model = fit_correlation(train, correlation_config(store))
         evaluation = evaluate_correlation(model, test)
         split = describe(store, date, dates)
-        matrix = correlation_frame(model)
+        matrix, judged = correlation_frame(model), evaluation.table.select("model", "loss").drop_nulls()
         tree = {
             "matrix": matrix.to_dicts(),
             "table": evaluation.table.to_dicts(),
@@ -108,7 +108,7 @@ def _correlation_model(parts: StudyPartitions) -> dg.AssetsDefinition:
             {"model.joblib": model.to_bytes(), "evaluation.json": json.dumps(tree, indent=1).encode()},
             parents=parents,
             params={"study": store.config.name, "split": split, **store.config.models.correlation.model_dump()},
-            metrics={f"loss_{row['model']}": row["loss"] for row in evaluation.table.to_dicts() if row["loss"] is not None},
+            metrics={f"loss_{name}": loss for name, loss in judged.iter_rows()},
         )
         return dg.MaterializeResult(
             metadata={
@@ -130,8 +130,8 @@ def _anomaly_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"scikitlearn"},
         owners=OWNERS,
-        description="Isolation forest over the decision times of the training window; its threshold lets a stated share "
-        "of them pass for unusual.",
+        description="Isolation forest over the decision times of the training window; its threshold lets a stated "
+        "share of them pass for unusual.",
     )
     @failures
     def anomaly_model(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
@@ -168,7 +168,7 @@ def _anomaly_score(parts: StudyPartitions) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"scikitlearn", "parquet"},
         owners=OWNERS,
-        description="How unusual each decision time of the date is, with the alarms and the feature behind each of them.",
+        description="How unusual each decision time of the date is, with the alarms and the feature behind each.",
     )
     @failures
     def anomaly_score(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
@@ -220,8 +220,8 @@ def _risk_limits(parts: StudyPartitions) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"json"},
         owners=OWNERS,
-        description="Position, order-size, price-collar and value-at-risk limits for the next session; forecasts only ever "
-        "tighten them. The file a risk gate reads.",
+        description="Position, order-size, price-collar and value-at-risk limits for the next session; forecasts only "
+        "ever tighten them. The file a risk gate reads.",
     )
     @failures
     def risk_limits(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:

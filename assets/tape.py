@@ -5,7 +5,7 @@ Here: reading a tape and naming the periods of a night. Not here: replaying it (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from assets.partitions import StudyPartitions
@@ -62,6 +62,9 @@ def read_tape(store: StudyStore, date: str, symbol: str) -> Tape:
         from sim.replay import with_book
 
         kept, _ = with_book(kept)
+    stamps = kept["ts_recv"].cum_max()
+    # A capture may be much shorter than its session.
+    bounds = max(bounds[0], int(stamps[0])), min(bounds[1], int(stamps[-1]))
     return Tape(symbol, date, kept, spec, bounds, store.lake.manifest("clean_ticks", date, symbol).id)
 
 
@@ -71,8 +74,9 @@ def tape_symbols(store: StudyStore, date: str) -> tuple[str, ...]:
 
 
 def fit_date(store: StudyStore, date: str) -> str:
-    """The date the simulator of ``date`` is fitted on: the date itself before an intraday split, else the newest
-    date before it in the training window.
+    """The date the simulator of ``date`` is fitted on.
+
+    Before an intraday split it is the date itself, else the newest date before it in the training window.
 
     Raises:
         InsufficientDataError: The training window holds no ticks.
@@ -92,11 +96,10 @@ def fit_tape(store: StudyStore, date: str, symbol: str) -> Tape:
     """What the simulator of ``date`` may be fitted on: nothing at or after the test begins."""
     tape = read_tape(store, fit_date(store, date), symbol)
     start = test_start(store, date)
-    return Tape(tape.symbol, tape.date, tape.frame, tape.spec, (tape.bounds[0], min(tape.bounds[1], start)), tape.parent)
+    return replace(tape, bounds=(tape.bounds[0], min(tape.bounds[1], start)))
 
 
 def judged_tape(store: StudyStore, date: str, symbol: str) -> Tape:
     """What policies of ``date`` are judged on: the date from the test's begin on (the rows before build the book)."""
     tape = read_tape(store, date, symbol)
-    start = max(tape.bounds[0], test_start(store, date))
-    return Tape(tape.symbol, tape.date, tape.frame, tape.spec, (start, tape.bounds[1]), tape.parent)
+    return replace(tape, bounds=(max(tape.bounds[0], test_start(store, date)), tape.bounds[1]))

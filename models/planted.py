@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from models.features.groups import EXTERNAL_PREFIX, NEWS_GROUP
+from models.feature_table import EXTERNAL_PREFIX
+from models.features.groups import group_of
 from models.metrics.forecast import Floats, information_coefficient
 
 SCHEMA = {
@@ -85,11 +86,12 @@ def _drift_rows(truth: pl.DataFrame, found: Found) -> list[dict[str, Any]]:
             "where": "news and weak signal",
             "planted": ic("expected_bps"),
             "found": ic("forecast_bps"),
-            "note": "IC of the planted expectation, and of the forecast. Order flow knows more than this expectation: it "
-            "leans to the efficient price.",
+            "note": "IC of the planted expectation, and of the forecast. Order flow knows more than this expectation: "
+            "it leans to the efficient price.",
         }
     ]
-    for cause, group in (("news", NEWS_GROUP), ("signal", f"{EXTERNAL_PREFIX}weak_signal")):
+    for cause, column in (("news", "sent_last"), ("signal", f"{EXTERNAL_PREFIX}weak_signal")):
+        group = group_of(column)
         rows.append(
             {
                 "effect": f"drift after {cause}" if cause == "news" else "weak external signal",
@@ -106,7 +108,7 @@ def _drift_rows(truth: pl.DataFrame, found: Found) -> list[dict[str, Any]]:
 def _placebo_row(found: Found) -> dict[str, Any] | None:
     if found.importance is None:
         return None
-    group = f"{EXTERNAL_PREFIX}placebo"
+    group = group_of(f"{EXTERNAL_PREFIX}placebo")
     return {
         "effect": "placebo signal",
         "size": "none: pure noise",

@@ -53,7 +53,9 @@ class Scale:
 
 def matrix(rows: pl.DataFrame, columns: Sequence[str]) -> Floats:
     """Columns as float64, shape (rows, columns), row by row in memory; null and infinite values are NaN."""
-    values = rows.select(pl.col(name).cast(pl.Float64).fill_null(math.nan) for name in columns).to_numpy()
+    values = rows.select(
+        pl.col(name).cast(pl.Float64).fill_null(math.nan).alias(str(place)) for place, name in enumerate(columns)
+    ).to_numpy()
     return np.ascontiguousarray(np.where(np.isfinite(values), values, math.nan))
 
 

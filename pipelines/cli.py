@@ -78,8 +78,8 @@ def _run_study(study: str, nights: int | None, force: bool) -> Path | None:
     named, root = _choose(study)
     config = load_study(named)
     console.print(f"[bold]{config.title}[/bold]\n{config.description}")
-    staged = stage_sources(config, root)
-    console.print(f"{len(staged)} files in the landing zone {_short(root / 'landing')}")
+    staged = stage_sources(config, root, console.print)
+    console.print(f"{len(staged)} new files in the landing zone {_short(root / 'landing')}")
     with progress() as listen:
         summary = GraphRunner(named, root, force=force).run(nights, listen)
     print_summary(summary)
@@ -156,6 +156,29 @@ def explain(
         typer.echo(json.dumps(explain_json(root, artefact), indent=1))
     else:
         print_chain(root, artefact)
+
+
+@app.command()
+def models(study: StudyOption = None) -> None:
+    """Show champion, newest challenger and approval of each model family."""
+    from pipelines.approve import print_models
+
+    print_models(_choose(study)[1])
+
+
+@app.command()
+def approve(
+    model: Annotated[str, typer.Argument(metavar="ID", help="Manifest id of a champion, or the beginning of one.")],
+    study: StudyOption = None,
+    name: Annotated[str | None, typer.Option(help="Who approves; default $T2T_USER or the login name.")] = None,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take an approval back.")] = False,
+) -> None:
+    """Let a champion go live; recorded with name and time. Nothing unapproved ever does."""
+    from pipelines.approve import approve_model, withdraw_model
+
+    act = withdraw_model if withdraw else approve_model
+    act(_choose(study)[1], model, name, note)
 
 
 @app.command()

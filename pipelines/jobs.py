@@ -38,7 +38,7 @@ SELECTIONS: dict[str, tuple[str, ...]] = {
         "nightly_report",
     ),
 }
-#: What a night also materialises where the study has order-by-order data to execute in, and where its market is planted.
+#: What a night also materialises where the study has execution settings, and where its market is planted.
 EXECUTION = ("simulator_calibration", "realism_report", "execution_policy", "execution_evaluation")
 PLANTED = ("planted_truth",)
 DESCRIPTIONS = {

@@ -20,7 +20,7 @@ from assets.partitions import StudyPartitions, instrument_day_key
 from assets.universe import why_excluded
 from feeds.errors import T2TError
 from feeds.lake import Lake
-from feeds.manifest import code_version
+from feeds.manifest import code_version, write_atomically
 from feeds.study import Study, load_study
 from pipelines.jobs import DATASET, INSTRUMENT_DAY, NIGHTLY
 from pipelines.triage import Triage, triage
@@ -223,13 +223,23 @@ def _root_cause(error: SerializableErrorInfo) -> str:
     return error.message.strip()
 
 
-def stage_sources(study: Study, root: Path) -> list[Path]:
-    """Copy a study's source files into its landing zone; what is there already is not copied again."""
-    from feeds.landing import stage
-    from pipelines.sources import source_files
+def stage_sources(study: Study, root: Path, tell: Callable[[str], None] | None = None) -> list[Path]:
+    """Copy a study's source files into its landing zone; what is there already is not copied again.
 
-    files = source_files(study)
+    A simulated market is generated on first use; what was planted in it goes to ``<root>/truth``, which no model reads.
+
+    Args:
+        study: The study.
+        root: Its folder.
+        tell: Called with a line of text while a market is generated.
+    """
+    from feeds.landing import stage
+    from pipelines.sources import source_files, truth_files
+
+    files = source_files(study, tell)
     try:
+        for path in truth_files(study):
+            write_atomically(root / "truth" / path.name, path.read_bytes())
         return stage(files, root)
     except OSError as error:
         raise T2TError(

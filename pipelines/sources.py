@@ -1,5 +1,4 @@
-"""Where a study's source files come from: packages, the shared folder, the study's own folder, a simulated market or a
-plain path.
+"""Where a study's source files come from: packages, shared and own folders, simulated markets, plain paths.
 
 Here: resolving `Source.path`. Not here: copying into the landing zone (feeds/landing.py).
 """
@@ -14,7 +13,6 @@ from pathlib import Path
 from feeds.errors import StudyError
 from feeds.root import data_root, shared_root
 from feeds.study import STUDIES_DIR, Source, Study
-
 
 Tell = Callable[[str], None]
 
@@ -74,3 +72,15 @@ def _find_package(module: str) -> ModuleSpec | None:
 def source_files(study: Study, tell: Tell | None = None) -> list[Path]:
     """All files of a study's sources, in the order of the study; see `resolve`."""
     return [path for source in study.sources for path in resolve(source, tell)]
+
+
+def truth_files(study: Study) -> list[Path]:
+    """What was planted in the simulated markets of a study, one table a date; none where its market is real."""
+    found: list[Path] = []
+    for source in study.sources:
+        scheme, _, rest = source.path.partition(":")
+        if scheme == "simulate":
+            from sim.demo_market import TRUTH_FOLDER, market_folder
+
+            found += sorted((market_folder(rest.partition("/")[0], data_root()) / TRUTH_FOLDER).glob("*.parquet"))
+    return sorted(set(found))

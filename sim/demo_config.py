@@ -64,7 +64,7 @@ class NewsPlant:
     drift_bps: float = 35.0
     drift_s: int = 1200
     gap_s: int = 1500
-    margin_s: int = 900
+    margin_s: int = 1200
 
 
 @dataclass(frozen=True)

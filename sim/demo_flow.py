@@ -1,12 +1,12 @@
 """Order flow of the demo market: shapes of a real capture, clock and units of an invented stock.
 
-What is taken from the fitted flow as it is: rates by distance relative to each other, the life of an order in units of
-the flow's own clock, sizes relative to their mean, sign memory, dependence on the queues, leaning towards the efficient
-price, activity from second to second. What is chosen, and stated here and in sim/demo_config.py: the pace, the mean size,
-the increment, the share of market orders, the efficient price, the planned activity, the size of impact.
+Taken from the fitted flow as it is: rates by distance relative to each other, the life of an order in units of the
+flow's own clock, sizes relative to their mean, sign memory, dependence on the queues, leaning towards the efficient
+price, activity from second to second. Chosen, and stated here and in sim/demo_config.py: the pace, the mean size, the
+increment, the share of market orders, the efficient price, the planned activity, the size of impact.
 
-Here: scaling the parameters, running one instrument-day, crash included. Not here: the flow itself (sim/flow_kernel.py),
-files (sim/demo_lobster.py).
+Here: scaling the parameters, running one instrument-day, crash included. Not here: the flow itself
+(sim/flow_kernel.py), files (sim/demo_lobster.py).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class FlowScale:
         mean_activity: Planned activity averaged over a session, by which the pace is divided.
     """
 
-    market_share: float = 0.06
+    market_share: float = 0.12
     impact_bps: float = 0.15
     mean_activity: float = 1.35
 

@@ -80,7 +80,7 @@ def _moments(wanted: int, seconds: int, config: DemoConfig, rng: np.random.Gener
     """Uniform among all sets of moments that keep the gap: draw without it, then push the later ones back."""
     gap, margin = config.news.gap_s, min(config.news.margin_s, seconds // 4)
     room = seconds - 2 * margin
-    count = max(0, min(wanted, 1 + room // gap))
+    count = max(0, min(wanted, 1 + (room - 1) // gap))
     loose = np.sort(rng.integers(0, room - gap * (count - 1), size=count)) if count else np.zeros(0, np.int64)
     return [int(margin + moment + gap * k) for k, moment in enumerate(loose.tolist())]
 

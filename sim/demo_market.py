@@ -33,7 +33,7 @@ FILES, TRUTH_FOLDER, PLANT = "files", "truth", "plant.json"
 WEAK_SIGNAL, PLACEBO = "weak_signal", "placebo"
 _CAPTURE_PACKAGE, _CAPTURE_FOLDER = "ob_analytics", "_sample_data"
 #: Sources whose change makes another market.
-_CODE = ("demo_*.py", "flow*.py", "book*.py", "random_stream.py", "matching.py", "order_index.py")
+_CODE = ("demo_*.py", "flow*.py", "book*.py", "random_stream.py", "matching.py", "order_index.py", "compile_options.py")
 
 
 def market_folder(name: str, data_root: Path, tell: Tell | None = None) -> Path:
@@ -57,7 +57,7 @@ def market_folder(name: str, data_root: Path, tell: Tell | None = None) -> Path:
 
 
 def market_digest(config: DemoConfig) -> str:
-    """First 12 hex digits of the SHA-256 of the settings, the code, and the capture that the order flow is fitted to."""
+    """First 12 hex digits of the SHA-256 of settings, code, and the capture that the order flow is fitted to."""
     digest = hashlib.sha256(f"{config.digest()} {dataclasses.asdict(FlowScale())}".encode())
     sources = {path for pattern in _CODE for path in Path(__file__).parent.glob(pattern)}
     for path in (*sorted(sources), *_capture_files()):

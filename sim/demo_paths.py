@@ -1,8 +1,8 @@
 """The plant of the demo market in numbers: per day, second and instrument, what moves the efficient price and why.
 
 The efficient log price is a random walk without memory (correlated across instruments, faster in turbulent stretches)
-plus pieces of constant drift: after headlines, during slots of the weak signal, in the flash crash. Nothing else moves it
-but the order flow itself (sim/flow_params.py: impact).
+plus pieces of constant drift: after headlines, during slots of the weak signal, in the flash crash. Nothing else moves
+it but the order flow itself (sim/flow_params.py: impact).
 
 Here: planning. Not here: sizes of effects (sim/demo_config.py), orders (sim/demo_flow.py), the truth file
 (sim/demo_truth.py).

@@ -5,6 +5,8 @@ Here: one table a day. Not here: planning (sim/demo_paths.py), comparing models 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -62,7 +64,8 @@ def _expected(
     config: DemoConfig, plan: DayPlan, cause: str, seconds: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
     """(k, m) drift of one cause within the horizon, of pieces that have begun: later ones are not known yet."""
-    entry = seconds + config.latency_ms / 1000.0
+    # A label's entry is the first decision time at or after the latency.
+    entry = seconds + GRID_S * math.ceil(config.latency_ms / 1000.0 / GRID_S)
     expected = np.zeros((len(config.instruments), seconds.size))
     for piece in plan.drifts:
         if piece.cause == cause:

@@ -85,6 +85,8 @@ _ASKS = 1 << 12
 _OF_ACTIVITY, _OF_PRICE = 0, 2
 _LENGTH, _WHICH = 0, 1
 MAX_SPLIT = 1000.0
+#: Probability of the less likely side at least: where nobody joined a side, its last order would pin the mid for good.
+DOUBT = 0.05
 #: Added to the number of a second, which is negative while the flow warms up.
 SECOND_OFFSET = 1_000_000
 #: Levels a side behind the depth columns, as in sim/replay.py.
@@ -181,7 +183,7 @@ def _upward(state: FlowState, tables: FlowTables, more: float) -> float:
     """Probability that an undecided side is a buy, given further log odds."""
     mid = 0.5 * (touch(state, BID) + touch(state, ASK))
     odds = tables.scalars[LEAN] * (state.clock[EFFICIENT] - mid) / tables.scalars[SPREAD] + more
-    return 1.0 / (1.0 + math.exp(-odds))
+    return DOUBT + (1.0 - 2.0 * DOUBT) / (1.0 + math.exp(min(-odds, 700.0)))
 
 
 @njit(**INNER)

@@ -165,15 +165,15 @@ def _bounds(hazards: np.ndarray) -> np.ndarray:
 def _opening(params: FlowParams) -> np.ndarray:
     """Rounded mean profile, nothing inside the mean spread, at least one order just outside it."""
     orders = np.rint(np.asarray(params.profile_orders)).astype(np.int64)
-    first = min(opening_spread(params), params.levels) - 1
+    first = opening_spread(params) - 1
     orders[:first] = 0
     orders[first] = max(1, orders[first])
     return orders
 
 
 def opening_spread(params: FlowParams) -> int:
-    """The opening spread in increments: the mean one, rounded."""
-    return max(1, round(params.spread_ticks / params.increment_ticks))
+    """The opening spread in increments: the mean one, rounded, at most K."""
+    return min(max(1, round(params.spread_ticks / params.increment_ticks)), params.levels)
 
 
 def new_state(

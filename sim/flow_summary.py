@@ -27,7 +27,7 @@ _UNITS = {
 
 
 def parameter_table(params: FlowParams) -> pl.DataFrame:
-    """One row a scalar parameter: ``parameter, value, unit, source``; of sizes the median, rates by distance are left out."""
+    """One row a scalar parameter: ``parameter, value, unit, source``; of sizes the median, no rates by distance."""
     everything = params.source.get("all", "")
     records = []
     for name, unit in _UNITS.items():
@@ -42,8 +42,11 @@ def parameter_table(params: FlowParams) -> pl.DataFrame:
 
 
 def rate_table(params: FlowParams) -> pl.DataFrame:
-    """One row a distance: ``distance`` (increments from the opposite best), ``limit_rate`` (1/s a side), ``cancel_rate``
-    (1/s an order), ``mean_depth`` (orders).
+    """The rates by distance.
+
+    Returns:
+        ``distance`` (increments from the opposite best), ``limit_rate`` (1/s a side), ``cancel_rate`` (1/s an order),
+        ``mean_depth`` (orders).
     """
     return pl.DataFrame(
         {

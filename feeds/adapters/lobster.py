@@ -27,7 +27,7 @@ from feeds.errors import UnreadableFileError
 from feeds.instruments import InstrumentSpec
 
 _NAME = re.compile(
-    r"(?P<ticker>[A-Z0-9.-]+)(?:@(?P<venue>[A-Z0-9]+))?_(?P<date>\d{4}-\d{2}-\d{2})_\d+_\d+"
+    r"(?<![A-Z0-9.@-])(?P<ticker>[A-Z0-9.-]+)(?:@(?P<venue>[A-Z0-9]+))?_(?P<date>\d{4}-\d{2}-\d{2})_\d+_\d+"
     r"_(?P<role>message|orderbook)_\d+\.csv(?:\.gz)?$"
 )
 _DEFAULT_VENUE = "NASDAQ"

@@ -76,14 +76,15 @@ def permutation_importance(
             shuffled = x.copy()
             shuffled[:, columns] = x[random.permutation(x.shape[0])][:, columns]
             permuted.append(estimator.predict(shuffled))
-        after = [information_coefficient(one, realised) or 0.0 for one in permuted]
+        # differences first: a group the model ignores loses exactly nothing
+        losses = [(before or 0.0) - (information_coefficient(one, realised) or 0.0) for one in permuted]
         low, high = judge.interval(forecast, permuted)
         records.append(
             {
                 "group": group,
                 "features": len(columns),
-                "ic_loss": None if before is None else before - float(np.mean(after)),
-                "ic_loss_sd": float(np.std(after, ddof=1)) if before is not None and repeats > 1 else None,
+                "ic_loss": None if before is None else float(np.mean(losses)),
+                "ic_loss_sd": float(np.std(losses, ddof=1)) if before is not None and repeats > 1 else None,
                 "ic_loss_low": low,
                 "ic_loss_high": high,
             }
@@ -108,5 +109,5 @@ class _Judge:
             return None, None
         drawn = [correlation_draws(self.cell, one, self.realised, self.weights) for one in (forecast, *permuted)]
         # a permuted forecast that is constant carries no information: IC 0, as in the loss itself
-        after = np.mean(np.nan_to_num(np.array(drawn[1:])), axis=0)
-        return percentile_interval(drawn[0] - after, self.settings.level) or (None, None)
+        losses = np.mean([drawn[0] - np.nan_to_num(one) for one in drawn[1:]], axis=0)
+        return percentile_interval(losses, self.settings.level) or (None, None)

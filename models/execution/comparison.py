@@ -75,18 +75,20 @@ def summarise(rows: pl.DataFrame, reference: str = REFERENCE, seed: int = 0) -> 
         ``market, policy, n, is_bps, is_low, is_high, sd_bps, cvar95_bps, completion, maker_share``, and the paired
         differences, policy minus other: ``vs_twap_taker_bps, vs_twap_low, vs_twap_high`` (to ``reference``),
         ``vs_best_bps, vs_best_low, vs_best_high`` (to the cheapest rule of the market, `best_rule`). Null where a
-        policy meets itself, and where there are fewer than `MIN_BLOCKS` blocks for an interval. Cheapest first.
+        policy meets itself, and where there are fewer than `MIN_BLOCKS` blocks for an interval. Markets in the order of
+        ``rows``, cheapest first.
 
     Raises:
         SchemaError: A rule has two rows for one order.
     """
     lines: list[dict[str, Any]] = []
-    for market in rows["market"].unique(maintain_order=True):
+    markets = rows["market"].unique(maintain_order=True).to_list()
+    for market in markets:
         judge = _Judge(rows.filter(pl.col("market") == market), seed)
         best = judge.best_rule()
         lines += [judge.line(policy, reference, best) for policy in judge.policies]
-    order = pl.DataFrame(lines, schema=_TABLE).with_columns(place=pl.col("market").rank("dense"))
-    return order.sort("place", "is_bps", "policy").drop("place")
+    lines.sort(key=lambda line: (markets.index(line["market"]), line["is_bps"], line["policy"]))
+    return pl.DataFrame(lines, schema=_TABLE)
 
 
 class _Judge:

@@ -96,7 +96,9 @@ def policy_map(
             labels = {"panel": panel, "x_label": axes[0].label, "y_label": axes[1].label}
             called = pl.Series("action_name", [actions[action] for action in greedy], dtype=pl.String)
             parts.append(frame.with_columns(called, **{name: pl.lit(text) for name, text in labels.items()}))
-    return pl.concat(parts).select(_HEAT).cast(_HEAT) if parts else pl.DataFrame(schema=_HEAT)  # type: ignore[arg-type]
+    if not parts:
+        return pl.DataFrame(schema=_HEAT)
+    return pl.concat(parts).select(pl.col(name).cast(kind) for name, kind in _HEAT.items())
 
 
 def _greedy(

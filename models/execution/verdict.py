@@ -31,7 +31,8 @@ def verdict(
     said = [_judgement(line, lines, reference) for line in lines if line["policy"] in agents]
     if not said:
         return "No agent was judged."
-    said += [_losses(cases)] if cases is not None else []
+    if cases is not None:
+        said.append(_losses(cases.filter(pl.col("policy").is_in(list(agents)))))
     compared = sum(line[name] is not None for line in lines for name in ("vs_twap_low", "vs_best_low"))
     if compared:
         said.append(
@@ -73,8 +74,11 @@ def _ratio(line: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
 
 
 def _losses(cases: pl.DataFrame) -> str:
+    others = {"vs_twap_taker_bps": "TWAP taker", "vs_best_bps": "the cheapest rule"}
+    if cases["vs_twap_taker_bps"].equals(cases["vs_best_bps"].alias("vs_twap_taker_bps")):
+        del others["vs_best_bps"]
     texts = []
-    for column, name in (("vs_twap_taker_bps", "TWAP taker"), ("vs_best_bps", "the cheapest rule")):
+    for column, name in others.items():
         lost = cases.filter(pl.col(column) > 0)
         if lost.is_empty():
             texts.append(f"no case is dearer than {name} on average")

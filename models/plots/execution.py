@@ -39,6 +39,8 @@ from models.plots.style import (
 AGENTS = ("dqn",)
 #: Lines of the schedule plot besides the agents.
 SCHEDULES = ("twap_taker", "vwap", "almgren_chriss", "submit_and_leave")
+#: Lines of the distribution plot besides the agents; more could not be told apart.
+DISTRIBUTIONS = ("twap_taker", "twap_passive", "submit_and_leave", "almgren_chriss", "random")
 #: Share of the worst and best orders outside the distribution plot.
 _TAIL = 0.005
 _COLOURS = {
@@ -69,7 +71,7 @@ def policy_colour(policy: str) -> str:
 
 
 def slippage_distribution(slippage: pl.DataFrame, *, market: str = "", dpi: int = REPORT_DPI) -> bytes:
-    """Share of parent orders up to each shortfall, one line a policy.
+    """Share of parent orders up to each shortfall: agents and some rules.
 
     Args:
         slippage: Columns policy, is_bps; market optional. One row a parent order.
@@ -80,6 +82,8 @@ def slippage_distribution(slippage: pl.DataFrame, *, market: str = "", dpi: int 
     frame, subtitle = _of_market(usable(slippage, "slippage_distribution", ("policy", "is_bps")), market)
     if frame.is_empty():
         return no_data(title, "no parent order was worked", dpi)
+    known = frame.filter(pl.col("policy").is_in([*AGENTS, *DISTRIBUTIONS]))
+    frame = known if known.height else frame
     figure, (axis,) = canvas(title, subtitle=subtitle, height_in=HEIGHT_IN * 1.1)
     means = frame.group_by("policy", maintain_order=True).agg(pl.col("is_bps").mean()).sort("is_bps", "policy")
     for policy, mean in means.iter_rows():
@@ -90,8 +94,7 @@ def slippage_distribution(slippage: pl.DataFrame, *, market: str = "", dpi: int 
             np.linspace(0.0, 1.0, costs.size + 1),
             where="post",
             color=policy_colour(policy),
-            linewidth=2.2 if strong else 1.2,
-            alpha=1.0 if strong else 0.85,
+            linewidth=2.4 if strong else 1.4,
             zorder=3 if strong else 2,
             label=f"{policy_name(policy)}, mean {mean:+.2f}".replace("-", "−").replace("Almgren−", "Almgren-"),
         )
@@ -136,7 +139,7 @@ def schedule_fan(
         axis.plot(elapsed, path["inventory_share"], style, color=colour, linewidth=width, markersize=3.5, label=label)
     axis.set_xlim(0.0, 1.0)
     axis.set_ylim(0.0, 1.03)
-    legend(axis, loc="upper right")
+    legend(axis, loc="lower left")
     label_axes(axis, "share of the horizon elapsed", "share of the parent order left")
     return to_png(figure, dpi)
 
@@ -169,7 +172,7 @@ def cost_bars(costs: pl.DataFrame, *, market: str = "", dpi: int = REPORT_DPI) -
     for place, total, end in zip(places, totals, right, strict=True):
         _beside(axis, f"{total:+.2f}", float(max(end, total)), float(place), INK)
     _policy_rows(axis, frame["policy"].to_list())
-    axis.margins(x=0.1)
+    axis.set_xlim(_widened(float(min(left.min(), totals.min())), float(max(right.max(), totals.max()))))
     legend(axis, columns=4, loc="upper center", bbox_to_anchor=(0.5, -0.02 - 1.35 / (1.3 + 0.29 * frame.height) * 0.3))
     axis.set_xlabel("bps of the arrival mid", fontsize=SMALL_PT, color=SOFT_INK)
     return to_png(figure, dpi)
@@ -216,6 +219,12 @@ def _beside(axis: Axes, text: str, x: float, y: float, colour: str) -> None:
         fontsize=SMALL_PT,
         color=colour,
     )
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    """Limits with room for a number right of the longest bar."""
+    span = (high - low) or 1.0
+    return low - 0.02 * span, high + 0.14 * span
 
 
 def _policy_rows(axis: Axes, policies: Sequence[str]) -> None:

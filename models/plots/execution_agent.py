@@ -88,7 +88,7 @@ def _learning_of(axis: Axes, frame: pl.DataFrame, symbol: str, colour: str) -> N
         return
     grid = np.linspace(first, last, 100)
     curves = np.stack([np.interp(grid, p["episode"].to_numpy(), p["is_bps"].to_numpy()) for p in seeds])
-    label = f"{symbol} mean of {len(seeds)} seeds".strip()
+    label = f"{symbol}, mean of {len(seeds)} seeds".removeprefix(", ")
     axis.plot(grid, curves.mean(axis=0), color=colour, linewidth=2.2, label=label)
 
 

@@ -227,7 +227,7 @@ def stamp(png: bytes, text: str) -> bytes:
     Returns:
         A palette PNG, higher by the strip; the same bytes for the same input.
     """
-    picture = Image.open(io.BytesIO(png))
+    picture: Image.Image = Image.open(io.BytesIO(png))
     colours = picture.getpalette() if picture.mode == "P" else None
     if colours is None or len(colours) > 3 * (256 - _STAMP_SHADES):
         picture = picture.convert("RGB").quantize(_PALETTE_COLOURS, dither=Image.Dither.NONE)
@@ -236,7 +236,6 @@ def stamp(png: bytes, text: str) -> bytes:
     first = len(colours) // 3
     pixels = np.vstack([strip + first, np.asarray(picture)]).astype(np.uint8)
     stamped = Image.fromarray(pixels)
-    stamped = stamped.convert("L") if stamped.mode != "L" else stamped
     stamped.putpalette([*colours, *_shades()])
     encoded = io.BytesIO()
     stamped.save(encoded, format="png", optimize=True)
@@ -246,9 +245,9 @@ def stamp(png: bytes, text: str) -> bytes:
 @lru_cache(maxsize=16)
 def _strip(width: int, text: str) -> np.ndarray:
     """Shade of each pixel of the strip, (height, width), 0 the strip's colour."""
-    height = max(14, round(0.032 * width))
+    height = max(17, round(0.032 * width))
     face = str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf")
-    size = round(0.68 * height)
+    size = round(0.66 * height)
     font = ImageFont.truetype(face, size)
     while size > 6 and font.getlength(text) > 0.94 * width:
         size -= 1

@@ -68,8 +68,8 @@ def evaluate_regimes(model: RegimeModel, rows: pl.DataFrame) -> RegimeEvaluation
 
 def _verdict(model: RegimeModel, metrics: Mapping[str, float], times: int, test: DieboldMariano | None) -> str:
     tried = f"{model.states} regimes (BIC, at most {model.config.max_states} tried)"
-    gain = f"{metrics['log_likelihood_gain']:+.3f} nats a row over one Gaussian on {metrics['rows']:,.0f} held-out rows"
-    gain = gain.replace("-", "−")
+    nats = f"{metrics['log_likelihood_gain']:+.3f}".replace("-", "−")
+    gain = f"{nats} nats a row over one Gaussian on {metrics['rows']:,.0f} held-out rows"
     if times < MIN_TIMES:
         return f"{tried}: {gain}; {times} decision times are too few for a conclusion."
     if test is None or test.p_value > 0.05:

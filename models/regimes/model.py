@@ -97,7 +97,8 @@ def fit_regimes(train: pl.DataFrame, config: RegimeConfig) -> RegimeModel:
     """Fit mixtures of 2 to ``max_states`` Gaussians and keep the one of least BIC (Schwarz 1978).
 
     Rows in time are dependent, so BIC counts more information than there is and leans to more states; the
-    comparison that counts is the one on held-out rows. Rows with a missing feature are left out of the fit.
+    comparison that counts is the one on held-out rows. Rows with a missing feature are left out of the fit. Features
+    are scaled by instrument over the training window: a regime is calm or turbulent for its instrument in that window.
 
     Args:
         train: Rows of the feature table: ``ts``, ``symbol`` and state columns; one or more instruments.
@@ -194,7 +195,10 @@ def following(ordered: pl.DataFrame, step_ns: int) -> npt.NDArray[np.bool_]:
 
 
 def _transitions(log_joint: Floats, values: Floats, follows: npt.NDArray[np.bool_]) -> Floats:
-    """Counted moves between the likeliest states of consecutive rows, each move counted once more than seen."""
+    """Counted moves between the likeliest states of consecutive rows, each move counted once more than seen.
+
+    States of single rows are noisy, so that states seem to change somewhat more often than they do.
+    """
     state = log_joint.argmax(axis=1)
     known = np.isfinite(values).any(axis=1)
     pairs = np.flatnonzero(follows[1:] & known[1:] & known[:-1])

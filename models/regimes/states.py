@@ -6,6 +6,7 @@ Here: the forward filter and log-likelihoods. Not here: fitting (models/regimes/
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -77,23 +78,24 @@ def _filter(
     return filtered
 
 
-def log_likelihood(model: RegimeModel, rows: pl.DataFrame) -> Floats:
+def log_likelihood(model: RegimeModel, rows: pl.DataFrame, features: Sequence[str] | None = None) -> Floats:
     """Log density of each row under the mixture, shape (rows,) in the order of ``rows``; NaN where not scored.
 
     The density is that of the state features in logs, before any scaling, so that models of two training windows
-    compare; 1 % of its weight is a broad background, so that one extreme row does not decide. Models with
-    different features do not compare.
+    compare; 1 % of its weight is a broad background, so that one extreme row does not decide.
 
     Args:
         model: Fitted model.
         rows: As for `regime_states`.
+        features: Those of the model's features the density is of; None: all. Two models compare on the features
+            they share only.
     """
-    return _log_density(model, rows, model.means, model.covariances, model.weights)
+    return _log_density(model, rows, (model.means, model.covariances, model.weights), features)
 
 
 def single_log_likelihood(model: RegimeModel, rows: pl.DataFrame) -> Floats:
     """The same under one Gaussian of the training rows: what a market without regimes would look like."""
-    return _log_density(model, rows, model.single_mean[None], model.single_covariance[None], np.ones(1))
+    return _log_density(model, rows, (model.single_mean[None], model.single_covariance[None], np.ones(1)), None)
 
 
 def scaled_rows(model: RegimeModel, rows: pl.DataFrame, winsorise: bool) -> Floats:
@@ -108,9 +110,12 @@ def scaled_rows(model: RegimeModel, rows: pl.DataFrame, winsorise: bool) -> Floa
 
 
 def _log_density(
-    model: RegimeModel, rows: pl.DataFrame, means: Floats, covariances: Floats, weights: Floats
+    model: RegimeModel, rows: pl.DataFrame, components: tuple[Floats, Floats, Floats], features: Sequence[str] | None
 ) -> Floats:
+    means, covariances, weights = components
     values = scaled_rows(model, rows, winsorise=False)
+    judged = [features is None or name in features for name in model.features]
+    values[:, ~np.array(judged)] = np.nan
     mixture = logsumexp(component_densities(values, means, covariances) + np.log(weights), axis=1)
     with_background = np.logaddexp(
         math.log(1.0 - BACKGROUND) + mixture, math.log(BACKGROUND) + background_density(values)
@@ -120,5 +125,5 @@ def _log_density(
         places = np.flatnonzero(symbols == symbol)
         known = np.isfinite(values[places])
         with_background[places] -= np.where(known, np.log(scale.width), 0.0).sum(axis=1)
-    enough = 2 * np.isfinite(values).sum(axis=1) >= max(1, values.shape[1])
+    enough = 2 * np.isfinite(values).sum(axis=1) >= max(1, sum(judged))
     return np.where(enough, with_background, np.nan)

@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from models.plots.alpha import judged_row
-from models.report.columns import Column, cell
 from models.plots.style import SIMULATED_STAMP, stamp
+from models.report.columns import Column, cell
 from models.report.content import Highlight, ReportContent, Section
 from models.report.inputs import ReportInputs
 from models.report.sections.alpha import alpha_section
@@ -30,7 +30,6 @@ from models.report.sections.sentiment import sentiment_section
 from models.report.sections.simulator import simulator_section
 from models.report.sections.volatility import volatility_section
 from models.report.summary import activity_frame
-
 
 #: Name of the execution agent among the policies.
 AGENT = "dqn"

@@ -33,12 +33,27 @@ _METRICS = {
     "periods": "decision times",
     "days": "days",
     "probabilistic_sharpe": "probabilistic Sharpe ratio (probability)",
+    "mean_size": "mean size of a trade (notionals)",
+    "trades_with_forecast": "trades sized by a volatility forecast",
 }
 _COSTS = {
     "fee_bps": "fee per side (bps)",
     "half_spread": "half the quoted spread per side",
     "latency_ms": "decision to execution (ms)",
+    "measured_bps": "measured cost per side, charged (bps)",
+    "expected_bps": "cost per side known when deciding (bps)",
 }
+#: Beginnings of figures that have a table of their own.
+_CONTROLS = ("unscaled_", "cost_assumed_", "cost_measured_", "assumed_cost_")
+#: Figures of the scaled rule and of its control.
+_SCALING = (
+    "gross_total_bps",
+    "cost_total_bps",
+    "net_total_bps",
+    "net_max_drawdown_bps",
+    "net_sharpe_per_period",
+    "turnover",
+)
 
 
 def summary_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
@@ -49,12 +64,12 @@ def summary_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
 
     Returns:
         Columns metric, gross, net (Float64; null where a side has no value), in the order of ``summary``;
-        figures without any value are left out.
+        figures without any value are left out, and those of `scaling_frame` and `cost_frame`.
     """
     rows: dict[str, dict[str, float | None]] = {}
     for name, value in _flat(summary):
         side, metric = _side(name)
-        if side and _is_figure(value):
+        if side and _is_figure(value) and not name.startswith(_CONTROLS):
             rows.setdefault(_words(metric), {})[side] = _finite(value)
     # a figure that is null on both sides is explained by a remark of the summary
     rows = {metric: row for metric, row in rows.items() if any(value is not None for value in row.values())}
@@ -65,9 +80,50 @@ def summary_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
 
 def activity_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
     """Figures of ``summary`` that are neither gross nor net: columns metric, value."""
-    rows = {_words(name): _finite(value) for name, value in _flat(summary) if not _side(name)[0] and _is_figure(value)}
+    rows = {
+        _words(name): _finite(value)
+        for name, value in _flat(summary)
+        if not _side(name)[0] and _is_figure(value) and not name.startswith(_CONTROLS)
+    }
     schema = {"metric": pl.String, "value": pl.Float64}
     return pl.DataFrame({"metric": list(rows), "value": list(rows.values())}, schema=schema)
+
+
+def scaling_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
+    """The rule with positions scaled to volatility beside the same rule with one notional.
+
+    Returns:
+        Columns rule and the figures of `_SCALING`, two rows; no rows where nothing was scaled.
+    """
+    flat = dict(_flat(summary))
+    schema = {"rule": pl.String, **dict.fromkeys(_SCALING, pl.Float64)}
+    if "unscaled_net_total_bps" not in flat:
+        return pl.DataFrame(schema=schema)
+    rows = (("scaled to volatility", ""), ("one notional (control)", "unscaled_"))
+    records = [{"rule": name} | {key: flat.get(f"{prefix}{key}") for key in _SCALING} for name, prefix in rows]
+    return pl.DataFrame(records, schema=schema)
+
+
+def cost_frame(summary: Mapping[str, Any]) -> pl.DataFrame:
+    """What trading cost by either account.
+
+    Returns:
+        Columns cost, charged (text), cost_total_bps, net_total_bps; two rows, none where no cost was measured.
+    """
+    flat = dict(_flat(summary))
+    schema = {"cost": pl.String, "charged": pl.String, "cost_total_bps": pl.Float64, "net_total_bps": pl.Float64}
+    if "cost_measured_total_bps" not in flat:
+        return pl.DataFrame(schema=schema)
+    rows = [
+        ("measured by execution", "yes", flat["cost_measured_total_bps"], flat.get("net_total_bps")),
+        (
+            "assumed: fee and half the spread",
+            "no",
+            flat.get("cost_assumed_total_bps"),
+            flat.get("assumed_cost_net_total_bps"),
+        ),
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _is_figure(value: Any) -> bool:
@@ -85,10 +141,23 @@ def summary_remarks(summary: Mapping[str, Any]) -> list[str]:
 
 
 def costs_frame(costs: Mapping[str, Any]) -> pl.DataFrame:
-    """Cost assumptions as rows of text."""
-    texts = {True: "paid", False: "not paid"}
-    values = [texts[value] if isinstance(value, bool) else f"{value:g}" for value in costs.values()]
-    return pl.DataFrame({"assumption": [_COSTS.get(name, name.replace("_", " ")) for name in costs], "value": values})
+    """Cost assumptions as rows of text; what is None or empty is left out."""
+    known = {name: value for name, value in costs.items() if value is not None and value != {}}
+    return pl.DataFrame(
+        {
+            "assumption": [_COSTS.get(name, name.replace("_", " ")) for name in known],
+            "value": [_cost_text(value) for value in known.values()],
+        },
+        schema={"assumption": pl.String, "value": pl.String},
+    )
+
+
+def _cost_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "paid" if value else "not paid"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{symbol} {amount:.3g}" for symbol, amount in sorted(value.items())).replace("-", "−")
+    return f"{value:g}"
 
 
 def _flat(summary: Mapping[str, Any]) -> list[tuple[str, Any]]:

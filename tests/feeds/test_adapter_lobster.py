@@ -142,3 +142,31 @@ def test_zip_pair_and_gzipped_pair_give_the_same_events(tmp_path):
         )
     ]
     assert frames[0].equals(frames[1]) and frames[0].equals(frames[2])
+
+
+def zip_named(folder, symbol):
+    stem = f"{symbol}_{DATE}_34200000_57600000"
+    files = {f"{stem}_message_2.csv": ["34200.5,1,1,100,1000000,1"], f"{stem}_orderbook_2.csv": [BOOK_ROW]}
+    return write_zip(folder / "day.zip", files)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "instrument"),
+    [("XYZ", "XYZ.NASDAQ"), ("OAK@SIM", "OAK.SIM"), ("BRK.B@X2", "BRK-B.X2"), ("BRK.B", "BRK-B.NASDAQ")],
+)
+def test_the_venue_stands_behind_an_at_sign_and_is_nasdaq_without_one(tmp_path, symbol, instrument):
+    info = sniff(zip_named(tmp_path, symbol))
+    assert (info.instrument, info.role, info.dates) == (instrument, "zip", (DATE,))
+
+
+def test_a_plain_csv_may_name_its_venue_too(tmp_path):
+    path = tmp_path / f"OAK@SIM_{DATE}_34200000_57600000_message_2.csv"
+    path.write_text("34200.5,1,1,100,1000000,1\n")
+    info = sniff(path)
+    assert (info.instrument, info.role) == ("OAK.SIM", "message")
+
+
+@pytest.mark.parametrize("symbol", ["OAK@", "OAK@sim", "@SIM", "OAK@A@B"])
+def test_a_venue_that_is_none_is_not_taken_for_a_ticker(tmp_path, symbol):
+    with pytest.raises(UnreadableFileError):
+        sniff(zip_named(tmp_path, symbol))

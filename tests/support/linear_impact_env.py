@@ -39,11 +39,11 @@ class LinearImpactEnv:
 
     def step(self, action):
         even = self.left / (DECISIONS - self.done)
-        return self.execute((int(np.ceil(MULTIPLES[action] * even)), 0, 0))
+        return self.execute((min(self.left, int(np.ceil(MULTIPLES[action] * even))), 0, 0))
 
     def execute(self, instruction):
         wanted, _, _ = instruction
-        assert 0 <= wanted
+        assert wanted >= 0
         # one trade: in two, the last decision would pay less than its lots cost
         last = self.done == DECISIONS - 1
         reward = self._trade(self.left if last else min(int(wanted), self.left))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from models import plots
 from models.plots.alpha import CONTROLS, judged_row
+from models.plots.importance import grouped_importance
 from models.report.content import Figure, Section, Table
 from models.report.inputs import AlphaInputs, ReportInputs
-from models.report.sections.absence import absent
+from models.report.sections.absence import absent, is_empty
 
 
 def alpha_section(inputs: ReportInputs) -> Section:
@@ -23,6 +24,7 @@ def alpha_section(inputs: ReportInputs) -> Section:
     _add_comparison(section, alpha)
     _add_quantiles(section, alpha)
     _add_alpha_plots(section, inputs, alpha)
+    _add_importance(section, alpha)
     return section
 
 
@@ -73,3 +75,36 @@ def _add_alpha_plots(section: Section, inputs: ReportInputs, alpha: AlphaInputs)
         )
         picture = plots.quantile_returns(alpha.quantile_returns)
         section.figures.append(Figure("Realised return by forecast quantile", caption, picture))
+
+
+_IMPORTANCE_LABELS = {
+    "features": "columns",
+    "ic_loss": "IC lost",
+    "ic_loss_sd": "std. dev. over permutations",
+    "ic_loss_low": "95 % low",
+    "ic_loss_high": "95 % high",
+}
+
+
+def _add_importance(section: Section, alpha: AlphaInputs) -> None:
+    if is_empty(alpha.importance) or alpha.importance is None:
+        return
+    meaning = (
+        "IC of the model minus its IC after the columns of a group were permuted together over the test rows. It says "
+        "what this model leans on, not what the market holds: groups that say the same stand in for each other."
+    )
+    with_interval = {"ic_loss_low", "ic_loss_high"} <= set(alpha.importance.columns)
+    interval = with_interval and alpha.importance["ic_loss_low"].is_not_null().any()
+    scatter = "Block-bootstrap intervals." if interval else "No interval: differences of a few thousandths are noise."
+    # columns without any value would stand as dashes
+    empty = [name for name in alpha.importance.columns if alpha.importance[name].is_null().all() and name != "ic_loss"]
+    table = Table(
+        "What the model leans on", f"{meaning} {scatter}", alpha.importance.drop(empty), labels=_IMPORTANCE_LABELS
+    )
+    section.tables.append(table)
+    caption = (
+        "Blue: the model needs the group. Grey: without it the model does as well, as far as the test can tell; a "
+        f"negative loss means that it does better. {scatter}"
+    )
+    picture = grouped_importance(alpha.importance)
+    section.figures.append(Figure("Information lost without a group of features", caption, picture))

@@ -11,7 +11,14 @@ from models import plots
 from models.report.content import Figure, Section, Table
 from models.report.inputs import BacktestInputs, ReportInputs
 from models.report.sections.absence import absent
-from models.report.summary import activity_frame, costs_frame, summary_frame, summary_remarks
+from models.report.summary import (
+    activity_frame,
+    cost_frame,
+    costs_frame,
+    scaling_frame,
+    summary_frame,
+    summary_remarks,
+)
 
 #: From this many days on, performance figures may be annualised.
 DAYS_TO_ANNUALISE = 5
@@ -42,6 +49,8 @@ def _add_curves(section: Section, inputs: ReportInputs, curve: pl.DataFrame) -> 
             "A control: the same forecast traded at every decision time, whatever it costs. Its gross line "
             "shows what the forecast knows, its net line what ignoring cost would have cost."
         )
+        if "unscaled_net_bps" in curve.columns:
+            caption += " It trades one notional; the rule above scales its positions."
         picture = plots.cumulative_return(curve, cost_blind=True, timezone=inputs.timezone)
         section.figures.append(Figure("Cost-blind rule: cumulative return", caption, picture))
 
@@ -69,9 +78,37 @@ def _add_summary(section: Section, inputs: ReportInputs, backtest: BacktestInput
     if not activity.is_empty():
         note = "Figures of the cost-aware rule that are not split into gross and net."
         section.tables.append(Table("Activity", note, activity))
+    _add_controls(section, backtest)
     if backtest.by_symbol is not None and not backtest.by_symbol.is_empty():
         note = "Each instrument on its own capital; the portfolio weighs them equally."
         section.tables.append(Table("By instrument", note, backtest.by_symbol))
     if backtest.costs:
-        note = "What a trade costs in this backtest; market impact is not in it."
+        impact = "market impact is not in it."
+        if not cost_frame(backtest.summary).is_empty():
+            impact = (
+                "the measured cost holds the impact of parent orders of the size that execution was judged on, "
+                "and none beyond it."
+            )
+        note = f"What a trade costs in this backtest; {impact}"
         section.tables.append(Table("Cost assumptions", note, costs_frame(backtest.costs)))
+
+
+def _add_controls(section: Section, backtest: BacktestInputs) -> None:
+    """Each of the two choices behind the figures beside its alternative."""
+    scaling = scaling_frame(backtest.summary)
+    if not scaling.is_empty():
+        note = (
+            "The same trades with sizes set by forecast volatility and with one notional each. Totals grow with the "
+            "mean size: compare the ratios and the drawdown per unit of return, not the totals."
+        )
+        labels = {"net_sharpe_per_period": "Sharpe ratio, net, per period"}
+        controls = frozenset(scaling["rule"].to_list()[1:])
+        section.tables.append(Table("Positions scaled to volatility", note, scaling, controls, labels))
+    costs = cost_frame(backtest.summary)
+    if not costs.is_empty():
+        note = (
+            "The same trades by both accounts. Every net figure of this section charges the measured cost: the mean "
+            "implementation shortfall per side of orders executed in the simulated market, fees included."
+        )
+        controls = frozenset(costs["cost"].to_list()[1:])
+        section.tables.append(Table("Cost measured and assumed", note, costs, controls))

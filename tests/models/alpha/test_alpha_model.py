@@ -213,3 +213,26 @@ def test_permuting_the_signal_costs_its_ic_and_permuting_noise_costs_nothing(pla
     assert loss["signal"] == pytest.approx(rows["gradient_boosting"]["ic"], abs=0.06)
     assert abs(loss["noise"]) < 0.05
     assert loss["absent"] == 0.0
+
+
+def test_importance_has_an_interval_that_holds_the_loss_and_excludes_zero_for_the_signal_only(planted):
+    model, test, _, _ = planted
+    groups = {"signal": ["signal"], "noise": ["noise_a", "noise_b", "noise_c"], "absent": ["not_there"]}
+    span_ms = (int(test["ts"].max()) - int(test["ts"].min())) // 1_000_000
+    table = permutation_importance(model, test, groups, bootstrap=Bootstrap(span_ms // 20, draws=300))
+    rows = {row["group"]: row for row in table.to_dicts()}
+    assert rows["signal"]["ic_loss_low"] > 0
+    assert not rows["noise"]["ic_loss_low"] > 0.02
+    for row in rows.values():
+        assert row["ic_loss_low"] <= row["ic_loss"] + 1e-12 and row["ic_loss"] <= row["ic_loss_high"] + 1e-12
+    assert {rows["absent"][f"ic_loss{end}"] for end in ("", "_sd", "_low", "_high")} == {0.0}
+    short = permutation_importance(model, test, groups, bootstrap=Bootstrap(span_ms))
+    assert short["ic_loss_low"].null_count() == 3 and short["ic_loss"].equals(table["ic_loss"])
+
+
+def test_importance_leaves_rows_without_a_label_out(planted):
+    model, test, _, _ = planted
+    holed = test.with_columns(pl.when(pl.int_range(pl.len()) % 3 > 0).then(pl.col(LABEL)).alias(LABEL))
+    whole = permutation_importance(model, holed.drop_nulls(LABEL), {"signal": ["signal"]}, repeats=1)
+    assert permutation_importance(model, holed, {"signal": ["signal"]}, repeats=1).equals(whole)
+    assert whole["ic_loss_sd"].to_list() == [None]

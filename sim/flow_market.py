@@ -1,0 +1,130 @@
+"""A simulated market to trade in: the order flow of sim/flow_params.py behind the protocol of sim/market.py.
+
+Components of impact: own takes consume depth that the flow's own arrivals restore (mechanical), and move the efficient
+price by `FlowParams.impact_per_lot` for each lot, because nobody expected them (permanent). Own resting orders are seen
+by the flow as any other's: they narrow the spread, count in the queues takers look at, and are traded with.
+
+Here: `FlowMarket`. Not here: the flow (sim/flow_kernel.py), own orders in it (sim/flow_own.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from feeds.errors import InsufficientDataError
+from sim.flow_kernel import NS, run, start
+from sim.flow_own import cancel_own, own_table, place_own, take_own, write_view
+from sim.flow_params import FlowParams
+from sim.flow_state import MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE, new_state, opening_spread, stream_keys, tables_of
+from sim.market import FILL_COLUMNS, OWN_COLUMNS, VIEW
+
+#: A whole second of UTC, so that the seconds of the flow are those of the view: 2026-03-02 15:00.
+_START_NS = 1_772_463_600 * NS
+
+
+class FlowMarket:
+    """A market that starts anew at every `reset`; see the module docstring.
+
+    Args:
+        params: The flow.
+        start_mid_ticks: Efficient price when the warm-up begins, ticks.
+        horizon_s: Seconds it can be advanced after a reset.
+        warm_up_s: Seconds it ran before; 60 fill the windows of the view.
+        start_ns: The moment of a reset, ns UTC; a whole second.
+
+    Raises:
+        InsufficientDataError: A number makes no sense.
+    """
+
+    def __init__(
+        self,
+        params: FlowParams,
+        start_mid_ticks: float,
+        horizon_s: float,
+        warm_up_s: int = 60,
+        start_ns: int = _START_NS,
+    ) -> None:
+        if start_mid_ticks <= 0 or horizon_s <= 0 or warm_up_s < 0 or start_ns % NS:
+            raise InsufficientDataError(
+                "simulated market",
+                received=f"mid {start_mid_ticks} ticks, horizon {horizon_s} s, warm-up {warm_up_s} s, start {start_ns}",
+                expected="a positive price and horizon, no negative warm-up, a start at a whole second",
+            )
+        self.params = params
+        self.increment_ticks = params.increment_ticks
+        self._start_ns, self._warm_up_s, self._mid = start_ns, warm_up_s, float(start_mid_ticks)
+        self._horizon_ns = int(horizon_s * NS)
+        self._spread = opening_spread(params)
+        self._tables = tables_of(params)
+        self._state = new_state(params, 0)
+        self.reset(0)
+
+    @property
+    def now_ns(self) -> int:
+        """The present moment, ns UTC."""
+        return int(self._state.counts[NOW_NS])
+
+    def reset(self, seed: int) -> None:
+        """A new market from the opening book and the warm-up that ``seed`` gives, without own orders."""
+        self._state.keys[:] = stream_keys(seed)
+        start(self._state, self._tables, self._start_ns, self._warm_up_s, self._mid, self._spread)
+        run(self._state, self._tables, self._start_ns)
+
+    def advance(self, until_ns: int) -> None:
+        """Run the flow up to and including ``until_ns``.
+
+        Raises:
+            InsufficientDataError: ``until_ns`` lies after `end_ns`.
+        """
+        if until_ns > self.end_ns():
+            raise InsufficientDataError(
+                "simulated market",
+                received=f"advance to {until_ns} ns",
+                expected=f"at most {self.end_ns()} ns, the end of its horizon",
+                remedy="Make the market with a longer horizon_s.",
+            )
+        if until_ns > self.now_ns:
+            run(self._state, self._tables, until_ns)
+
+    def take(self, side: int, lots: int) -> int:
+        """Trade at once against what others display; own orders opposite are cancelled first. Lots filled."""
+        return int(take_own(self._state, self._tables, side, lots))
+
+    def place(self, side: int, price_ticks: int, lots: int) -> int:
+        """Rest an order behind what is displayed at its price; its number, -1 where it would trade."""
+        return int(place_own(self._state, side, price_ticks, lots))
+
+    def cancel(self, number: int, lots: int = 0) -> int:
+        """Take ``lots`` off an own order, all of it at 0; lots cancelled."""
+        return int(cancel_own(self._state, number, lots))
+
+    def own_orders(self) -> np.ndarray:
+        """(n, 5) int64 in the layout of sim/market.py, oldest first."""
+        if not self._state.counts[OWN_LIVE]:
+            return np.zeros((0, OWN_COLUMNS), np.int64)
+        return own_table(self._state)
+
+    def fills(self) -> np.ndarray:
+        """(m, 4) int64 in the layout of sim/market.py: own fills since the last call."""
+        n = int(self._state.counts[OWN_FILLS])
+        if not n:
+            return np.zeros((0, FILL_COLUMNS), np.int64)
+        if n > MAX_OWN_FILLS:
+            raise InsufficientDataError(
+                "simulated market",
+                received=f"{n} own fills since the last look",
+                expected=f"at most {MAX_OWN_FILLS}",
+                remedy="Call fills() more often.",
+            )
+        self._state.counts[OWN_FILLS] = 0
+        return self._state.own_fills[:n].copy()
+
+    def view(self) -> np.ndarray:
+        """(`VIEW`,) float64 in the layout of sim/market.py; volumes and trades are the flow's."""
+        view = np.zeros(VIEW)
+        write_view(self._state, view)
+        return view
+
+    def end_ns(self) -> int:
+        """The end of the horizon after the present reset."""
+        return self._start_ns + self._horizon_ns

@@ -1,0 +1,179 @@
+"""Double DQN: the same agent twice, bytes without code, and the known optimum of a market of closed form."""
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feeds.errors import LakeError, SchemaError, StudyError
+from models.execution.baselines import twap_taker
+from models.execution.comparison import summarise
+from models.execution.config import DqnConfig
+from models.execution.dqn import potential, train_dqn
+from models.execution.dqn_policy import Agent, DqnPolicy
+from models.execution.evaluation import both_sides, evaluate
+from models.execution.replay_buffer import NStep, ReplayBuffer
+from tests.support.execution_inputs import a_policy
+from tests.support.linear_impact_env import DECISIONS, IMPACT_BPS, LinearImpactEnv
+
+SHORT = DqnConfig(steps=1200, layers=(16,), batch=64)
+
+
+def same(left, right):
+    return left.to_bytes() == right.to_bytes()
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train_dqn(lambda number: LinearImpactEnv(mid_sd_bps=3.0), DqnConfig(steps=6000, seed=3))
+
+
+def test_a_risk_neutral_agent_finds_the_cost_of_twap_and_does_not_beat_it(trained):
+    rules = [twap_taker(), Agent(trained.policy, 3)]
+    table = summarise(evaluate(lambda number: LinearImpactEnv(3.0), rules, both_sides(200, 11, own_blocks=True)))
+    line = table.row(by_predicate=pl.col("policy") == "dqn", named=True)
+    optimum = IMPACT_BPS / DECISIONS
+    assert line["is_bps"] < 1.05 * optimum
+    # the agent sees no future: its mean over buys and sells of the same starts is its schedule's, never below TWAP's
+    assert line["vs_twap_high"] > -1e-6
+
+
+def test_training_beats_chance_by_the_end(trained):
+    learning = trained.learning
+    assert learning.columns == ["episode", "step", "is_bps"]
+    assert learning["episode"].to_list() == list(range(1, learning.height + 1))
+    assert learning["step"].is_sorted()
+    tenth = learning.height // 10
+    assert learning.tail(tenth)["is_bps"].mean() < 0.75 * learning.head(tenth)["is_bps"].mean()
+
+
+def test_two_trainings_give_the_same_agent_and_another_seed_another():
+    first, second = (train_dqn(lambda number: LinearImpactEnv(), SHORT) for _ in range(2))
+    assert same(first.policy, second.policy)
+    assert first.learning.equals(second.learning)
+    other = train_dqn(lambda number: LinearImpactEnv(), DqnConfig(steps=1200, layers=(16,), batch=64, seed=2))
+    assert not same(first.policy, other.policy)
+
+
+def test_training_leaves_threads_and_generators_of_the_caller_as_they_were():
+    threads = torch.get_num_threads()
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    np_before = np.random.get_state()[1].copy()  # noqa: NPY002
+    train_dqn(lambda number: LinearImpactEnv(), SHORT)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (np.random.get_state()[1] == np_before).all()  # noqa: NPY002
+
+
+def test_progress_ends_at_the_last_step():
+    told = []
+    train_dqn(lambda number: LinearImpactEnv(), SHORT, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (1200, 1200)
+    assert told == sorted(told)
+
+
+def test_every_environment_of_a_training_is_made_once():
+    made = []
+    train_dqn(lambda number: made.append(number) or LinearImpactEnv(), DqnConfig(steps=600, envs=3, layers=(8,)))
+    assert made == [0, 1, 2]
+
+
+def test_a_policy_goes_on_from_where_it_stood():
+    first = train_dqn(lambda number: LinearImpactEnv(), SHORT).policy
+    # with no update at all the start comes back
+    untouched = train_dqn(lambda number: LinearImpactEnv(), DqnConfig(steps=8, layers=(16,)), start=first).policy
+    assert same(first, untouched)
+    went_on = train_dqn(lambda number: LinearImpactEnv(), SHORT, start=first).policy
+    assert not same(first, went_on)
+    np.testing.assert_array_equal(first.mean, went_on.mean)
+
+
+def test_a_start_of_other_layers_is_refused():
+    first = train_dqn(lambda number: LinearImpactEnv(), SHORT).policy
+    with pytest.raises(SchemaError, match="start of the training"):
+        train_dqn(lambda number: LinearImpactEnv(), DqnConfig(steps=8, layers=(17,)), start=first)
+
+
+def test_the_potential_is_minus_what_the_mid_has_cost_the_lots_left():
+    info = {"side": 0, "parent_lots": 10, "remaining_lots": 4, "arrival_mid_ticks": 1e4, "mid_ticks": 10_005.0}
+    assert potential(info) == pytest.approx(-5.0 * 0.4)
+    assert potential(info | {"side": 1}) == pytest.approx(5.0 * 0.4)
+    assert potential(info | {"remaining_lots": 0}) == 0.0
+
+
+def test_shaping_moves_reward_between_steps_and_leaves_the_sum_of_an_episode():
+    env = LinearImpactEnv(mid_sd_bps=5.0)
+    _, info = env.reset(seed=4)
+    rewards, shaped, before, ended = 0.0, 0.0, potential(info), False
+    while not ended:
+        _, reward, ended, _, info = env.step(2)
+        after = 0.0 if ended else potential(info)
+        rewards, shaped, before = rewards + reward, shaped + reward + after - before, after
+    assert shaped == pytest.approx(rewards)
+    assert rewards == pytest.approx(-info["is_bps"])
+
+
+def test_bytes_bring_back_the_same_values():
+    policy = a_policy()
+    states = np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32)
+    again = DqnPolicy.from_bytes(policy.to_bytes())
+    np.testing.assert_array_equal(again.q_values(states), policy.q_values(states))
+    assert again.to_bytes() == policy.to_bytes()
+    np.testing.assert_array_equal(policy.act_batch(states), [policy.act(state) for state in states])
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", a_policy().to_bytes()[:200]], ids=["empty", "text", "cut"])
+def test_bytes_of_something_else_are_refused(content):
+    with pytest.raises(LakeError, match="execution agent"):
+        DqnPolicy.from_bytes(content)
+
+
+def test_a_state_of_another_width_is_refused():
+    with pytest.raises(SchemaError, match="3, as trained"):
+        a_policy().q_values(np.zeros(4, dtype=np.float32))
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"layers": ()}, {"lr": 0.0}, {"gamma": 1.5}, {"envs": 0}])
+def test_impossible_settings_are_refused(wrong):
+    with pytest.raises(StudyError, match="execution agent"):
+        DqnConfig(**wrong)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 4), st.lists(st.integers(1, 6), min_size=1, max_size=5), st.sampled_from([1.0, 0.5]))
+def test_n_step_transitions_are_those_of_the_definition(n, lengths, gamma):
+    buffer = ReplayBuffer(100, 1)
+    memory = NStep(buffer, n, gamma)
+    expected = []
+    for episode, length in enumerate(lengths):
+        rewards = [10.0 * episode + step for step in range(length)]
+        states = [np.array([100 * episode + step], dtype=np.float32) for step in range(length + 1)]
+        for step in range(length):
+            memory.add(states[step], step, rewards[step], states[step + 1], step == length - 1)
+            last = min(length, step + n)
+            total = sum(gamma**k * rewards[step + k] for k in range(last - step))
+            discount = 0.0 if last == length else gamma ** (last - step)
+            expected.append((100 * episode + step, step, total, 100 * episode + last, discount))
+    rows = len(buffer)
+    found = zip(
+        buffer.states[:rows, 0],
+        buffer.actions[:rows],
+        buffer.rewards[:rows],
+        buffer.next_states[:rows, 0],
+        buffer.discounts[:rows],
+        strict=True,
+    )
+    assert sorted(found) == sorted(expected)
+
+
+def test_a_full_ring_forgets_the_oldest():
+    buffer = ReplayBuffer(3, 1)
+    for k in range(5):
+        buffer.add(np.array([k], np.float32), k, float(k), np.array([k], np.float32), 1.0)
+    assert len(buffer) == 3
+    assert sorted(buffer.actions.tolist()) == [2, 3, 4]
+    drawn = buffer.sample(200, np.random.default_rng(0))
+    assert set(drawn.actions.tolist()) == {2, 3, 4}
