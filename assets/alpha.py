@@ -66,6 +66,7 @@ def _alpha_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         from models.alpha import evaluate_alpha, fit_alpha, permutation_importance
         from models.feature_table import feature_columns
         from models.features.groups import feature_groups
+        from models.metrics.bootstrap import Bootstrap
         from models.plots import UI_DPI, grouped_importance, ic_series
 
         date, study = context.partition_key, store.config
@@ -75,7 +76,13 @@ def _alpha_model(parts: StudyPartitions) -> dg.AssetsDefinition:
         model = fit_alpha(data.train, feature_columns(data.train), label, settings)
         evaluation = evaluate_alpha(model, data.test, block_ms=_block_ms(data.test))
         horizons = horizon_table(model, data.test, [study.label.horizon_ms, *study.label.more_horizons_ms])
-        importance = permutation_importance(model, data.test, feature_groups(model.features), seed=settings.seed)
+        importance = permutation_importance(
+            model,
+            data.test,
+            feature_groups(model.features),
+            seed=settings.seed,
+            bootstrap=Bootstrap(evaluation.bootstrap_block_ms),
+        )
         content = evaluation_json(evaluation, data.description, horizons, importance)
         headline = headline_metrics(evaluation.table)
         manifest = store.artefacts.write(

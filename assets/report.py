@@ -192,7 +192,9 @@ class Gatherer:
         if found is None or curve is None:
             return None
         by_symbol = pl.DataFrame(found[1]["by_symbol"], infer_schema_length=None)
+        measured = self.lake.manifest("backtest", self.date).params
         costs = self.store.config.costs.model_dump()
+        costs |= {name: measured[name] for name in ("measured_bps", "expected_bps") if measured.get(name)}
         return BacktestInputs(curve=curve, summary=found[1]["summary"], by_symbol=by_symbol, costs=costs)
 
     def previous(self) -> pl.DataFrame | None:

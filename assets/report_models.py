@@ -136,7 +136,7 @@ def promotion(one: Gatherer) -> PromotionInputs | None:
     table = frame.select(
         "family",
         pl.col("incumbent").alias("champion"),
-        *("challenger", "metric", "n", "difference", "low", "high", "decision"),
+        *("challenger", "metric", "n", "difference", "low", "high", "decision", "reason"),
         pl.Series("approved_by", [found.by if found else None for found in approvals], dtype=pl.String),
         pl.Series("approved_at", [found.at if found else None for found in approvals], dtype=pl.String),
     )

@@ -99,7 +99,11 @@ class CrashPlant:
         hold_s: Time at the bottom.
         recovery_share: Share of the fall that is recovered.
         recovery_s: Time of the recovery.
-        liquidity_share: Share of the resting orders within reach that stays while it lasts.
+        liquidity_share: Pace of limit orders against that of cancellations while it lasts, usually 1: the share of the
+            resting depth at which the book would settle.
+        market_factor: Market orders while it lasts, against that pace.
+        lean_share: How far sides lean towards the efficient price while it lasts, usually 1: at a full lean towards a
+            price a hundred spreads away nobody would be left to trade with.
         activity_factor: Pace of all orders while it lasts.
     """
 
@@ -112,7 +116,9 @@ class CrashPlant:
     recovery_share: float = 0.8
     recovery_s: int = 300
     liquidity_share: float = 0.3
-    activity_factor: float = 4.0
+    market_factor: float = 4.0
+    lean_share: float = 0.1
+    activity_factor: float = 8.0
 
     @property
     def end_s(self) -> int:

@@ -163,9 +163,13 @@ def _phases(config: DemoConfig, plan: DayPlan, place: int) -> list[tuple[int, bo
 
 
 def _thinned(params: FlowParams, crash: CrashPlant) -> FlowParams:
-    """Fewer limit orders for the same cancellations: the book settles at that share of its usual depth."""
-    rates = tuple(rate * crash.liquidity_share for rate in params.limit_rate)
-    return dataclasses.replace(params, limit_rate=rates)
+    """The flow of the crash: see `sim.demo_config.CrashPlant`."""
+    return dataclasses.replace(
+        params,
+        limit_rate=tuple(rate * crash.liquidity_share for rate in params.limit_rate),
+        market_rate=params.market_rate * crash.market_factor,
+        lean=params.lean * crash.lean_share,
+    )
 
 
 def _resting(book: Book) -> npt.NDArray[np.int64]:

@@ -7,6 +7,9 @@ from assets.alpha import AlphaModelConfig, build_alpha
 from assets.dataset import build_dataset
 from assets.evaluation import build_evaluation
 from assets.partitions import StudyPartitions, instrument_day_key
+from assets.promotion import build_promotion
+from assets.regimes import build_regimes
+from assets.risk import build_risk
 from assets.sources import build_sources
 from assets.store import StudyStore
 from assets.ticks import build_ticks
@@ -18,6 +21,10 @@ from tests.support.studies import DATES, write_study
 
 pytestmark = pytest.mark.xdist_group("direct")
 DATE, SYMBOLS = DATES[-1], ("AAA.US", "BBB.US")
+NIGHT = (
+    *("alpha_forecast", "volatility_model", "volatility_forecast", "regime_model", "regime_state"),
+    *("correlation_model", "anomaly_model", "anomaly_score", "risk_limits", "backtest", "promotion", "nightly_report"),
+)
 UPSTREAM = ("raw_ticks", "clean_ticks", "bars", "microstructure_features")
 
 
@@ -35,6 +42,9 @@ class Bench:
             build_dataset,
             build_alpha,
             build_volatility,
+            build_regimes,
+            build_risk,
+            build_promotion,
             build_evaluation,
         )
         made = [asset for build in builders for asset in build(parts)]
@@ -82,7 +92,7 @@ def dataset(bench, instrument_days):
 def night(bench, dataset):
     """Metadata of one night's assets."""
     found = {"alpha_model": bench.invoke("alpha_model", DATE, config=AlphaModelConfig())}
-    for name in ("alpha_forecast", "volatility_model", "volatility_forecast", "backtest", "nightly_report"):
+    for name in NIGHT:
         found[name] = bench.invoke(name, DATE)
     return found
 
@@ -141,6 +151,62 @@ def test_volatility_is_forecast_for_every_instrument(bench, night):
     frame = bench.store.lake.read("volatility_forecast", DATE)
     assert sorted(frame["symbol"].unique()) == list(SYMBOLS)
     assert (frame["ewma"].drop_nulls() > 0).all()
+
+
+def test_regimes_are_filtered_probabilities_of_the_test_window(bench, night):
+    from assets.split import test_start as split_at
+
+    frame = bench.store.lake.read("regime_state", DATE)
+    chances = frame.select("^p_.*$").drop_nulls().sum_horizontal()
+    assert frame["ts"].min() >= split_at(bench.store, DATE) and (chances - 1.0).abs().max() < 1e-9
+    assert frame["model_id"].unique().to_list() == [night["regime_model"]["manifest_id"]]
+
+
+def test_the_correlation_model_has_a_unit_diagonal_and_its_loss_beside_independence(bench, night):
+    manifest = bench.store.artefacts.current("correlation_model", DATE)
+    tree = bench.store.artefacts.read_json(manifest, "evaluation.json")
+    diagonal = [row["ledoit_wolf"] for row in tree["matrix"] if row["symbol_a"] == row["symbol_b"]]
+    assert diagonal == [1.0, 1.0] and {"loss_identity", "loss_ledoit_wolf"} <= set(manifest.metrics)
+
+
+def test_anomalies_are_flagged_where_the_score_exceeds_the_threshold(bench, night):
+    frame = bench.store.lake.read("anomaly_score", DATE)
+    scored = frame.drop_nulls("score")
+    assert scored.height and scored["is_anomaly"].equals(scored["score"] > scored["threshold"])
+    assert night["anomaly_score"]["flagged"] == scored["is_anomaly"].sum()
+
+
+def test_limits_hold_from_the_close_and_never_exceed_their_base(bench, night):
+    import json
+
+    frame = bench.store.lake.read("risk_limits", DATE)
+    assert (frame["value"] <= frame["base"]).all() and set(frame["scope"]) == {"AAA.US", "BBB.US", "*"}
+    tree = json.loads(bench.store.artefacts.read(bench.store.artefacts.current("risk_limits", DATE), "limits.json"))
+    assert tree["models"]["volatility"] == night["volatility_model"]["manifest_id"]
+
+
+def test_the_first_model_of_each_family_becomes_champion(bench, night):
+    frame = bench.store.lake.read("promotion", DATE)
+    assert frame["family"].to_list() == ["alpha", "volatility", "regime", "correlation"]
+    assert frame["decision"].unique().to_list() == ["first"]
+    assert frame["champion"].to_list()[0] == night["alpha_model"]["manifest_id"]
+
+
+def test_the_backtest_scales_by_forecast_volatility_and_charges_the_quote_where_nothing_was_measured(bench, night):
+    manifest = bench.store.lake.manifest("backtest", DATE)
+    assert manifest.params["target_volatility_bps"] > 0 and manifest.params["measured_bps"] is None
+    assert bench.store.lake.manifest("volatility_forecast", DATE).id in manifest.parents
+
+
+def test_every_night_asset_with_a_plot_keeps_it_small(night):
+    plots = {
+        name: value
+        for name, metadata in night.items()
+        for key, value in metadata.items()
+        if key in ("plot", "importance") and hasattr(value, "value")
+    }
+    assert {"regime_state", "correlation_model", "anomaly_score", "alpha_model"} <= set(plots)
+    assert all(plot.value.startswith("![") and len(plot.value) < 100_000 for plot in plots.values())
 
 
 def test_the_backtest_counts_its_trials_from_the_registry(bench, night):

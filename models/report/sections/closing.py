@@ -28,10 +28,22 @@ _DEFINITIONS = {
         ("Diebold-Mariano", "Test of equal loss against EWMA; |t| below 2 may be luck."),
         ("EWMA", "Exponentially weighted mean of past realised variance; the benchmark to beat."),
     ),
+    "regimes": (("log-likelihood gain", "Log density of held-out rows, mixture minus one Gaussian, nats a row."),),
+    "correlation": (
+        ("Gaussian loss", "Log determinant plus quadratic form of standardised returns; lower is better."),
+        ("Ledoit-Wolf", "Sample correlation shrunk to the identity (Ledoit & Wolf 2004)."),
+    ),
+    "anomaly": (("alarm", "Isolation-forest score above the training quantile of the stated rate."),),
+    "execution": (
+        ("implementation shortfall", "Average fill against the mid at arrival; positive is a cost; bps."),
+        ("CVaR 95", "Mean shortfall of the worst 5 % of the parent orders."),
+        ("maker share", "Share of the lots that rested and were hit, instead of crossing the spread."),
+    ),
     "backtest": (
         (
             "gross, net",
-            "Before and after fees and half the quoted spread per side; simple returns, bps of the capital.",
+            "Before and after cost: fees and half the quoted spread per side, or the shortfall measured in execution; simple "
+            "returns, bps of the capital.",
         ),
         ("turnover", "Sum of absolute position changes, one way, in multiples of the capital."),
         ("drawdown", "Distance below the highest cumulative return so far, which starts at 0."),
@@ -52,6 +64,10 @@ def definitions_section(inputs: ReportInputs) -> Section:
     present: Mapping[str, Any] = {
         "alpha": inputs.alpha,
         "volatility": inputs.volatility,
+        "regimes": inputs.regimes,
+        "correlation": inputs.correlation,
+        "anomaly": inputs.anomaly,
+        "execution": inputs.execution,
         "backtest": inputs.backtest,
     }
     rows = [entry for part, found in present.items() if found is not None for entry in _DEFINITIONS[part]]

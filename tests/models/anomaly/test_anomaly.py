@@ -148,7 +148,9 @@ def test_changes_are_those_of_one_step_and_none_bridges_a_gap():
 
 def test_marks_have_no_direction():
     rows = feature_rows(50, ("A.X",))
-    mirrored = rows.with_columns(-pl.col(f"{name}_{w}s{unit}") for w in (1, 10, 60) for name, unit in (("ofi", ""), ("return", "_bps")))
+    mirrored = rows.with_columns(
+        -pl.col(f"{name}_{w}s{unit}") for w in (1, 10, 60) for name, unit in (("ofi", ""), ("return", "_bps"))
+    )
     names = tuple(name for name in MARKS if MARKS[name] in rows.columns)
     np.testing.assert_array_equal(mark_matrix(rows, names, STEP), mark_matrix(mirrored, names, STEP))
 

@@ -155,7 +155,7 @@ def test_equal_series_are_repaired_to_positive_definite_and_it_is_said():
     np.linalg.cholesky(model.sample)
 
 
-@given(st.integers(1, 8), st.integers(1, 30), st.integers(0, 10_000))
+@given(st.integers(1, 8), st.integers(2, 30), st.integers(0, 10_000))
 @settings(max_examples=40, deadline=None)
 def test_every_matrix_is_positive_definite_with_a_unit_diagonal(symbols, rows, seed):
     values = np.random.default_rng(seed).standard_t(2, size=(rows, symbols))
@@ -182,7 +182,8 @@ def test_a_safe_matrix_is_left_alone_and_an_impossible_one_mixed_as_little_as_ne
 def test_rows_that_an_instrument_lacks_do_not_count():
     returns = factor_returns(60)
     holed = returns.with_columns(
-        pl.when(pl.int_range(60) < 45).then(pl.col("B.X")).alias("B.X"), pl.col("A.X").replace(returns["A.X"][0], math.nan)
+        pl.when(pl.int_range(60) < 45).then(pl.col("B.X")).alias("B.X"),
+        pl.col("A.X").replace(returns["A.X"][0], math.nan),
     )
     assert fit_correlation(holed, CONFIG).observations == 44
     with pytest.raises(InsufficientDataError, match="15 returns of 300 s that all of 3 instruments have"):
@@ -232,7 +233,9 @@ def test_a_correlation_that_broke_down_loses():
 
 
 def test_losses_of_models_of_other_instruments_compare_on_the_same_returns():
-    wide, narrow = (fit_correlation(factor_returns(300, names), CONFIG) for names in (("A.X", "B.X", "C.X"), ("A.X", "B.X")))
+    wide, narrow = (
+        fit_correlation(factor_returns(300, names), CONFIG) for names in (("A.X", "B.X", "C.X"), ("A.X", "B.X"))
+    )
     test = factor_returns(200, seed=6)
     losses = [gaussian_losses(model, test).mean() for model in (wide, narrow)]
     assert losses[0] < losses[1] < 3.0
