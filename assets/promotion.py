@@ -195,7 +195,9 @@ def _regime(store: StudyStore, date: str, challenger: Manifest, champion: Manife
 
     test = load_dataset(store, date).test.sort("symbol", "ts")
     models = [RegimeModel.from_bytes(store.artefacts.read(one, "model.joblib")) for one in (challenger, champion)]
-    losses = [-log_likelihood(model, test) for model in models]
+    # A density over other features has another unit.
+    shared = [name for name in models[0].features if name in models[1].features]
+    losses = [-log_likelihood(model, test, features=shared) for model in models]
     return "negative log-likelihood", paired_comparison(*losses, test["ts"].to_numpy(), block_ms(test["ts"]))
 
 

@@ -181,8 +181,9 @@ def _anomaly_score(parts: StudyPartitions) -> dg.AssetsDefinition:
         trained = store.artefacts.current("anomaly_model", date)
         origin = store.lake.manifest("feature_table", date)
         model = AnomalyModel.from_bytes(store.artefacts.read(trained, "model.joblib"))
-        rows = store.lake.read("feature_table", date).filter(pl.col("ts") >= test_start(store, date))
-        frame = anomaly_scores(model, rows, trained.id)
+        rows = store.lake.read("feature_table", date)
+        # Scored whole: the first row of the test needs the one before it.
+        frame = anomaly_scores(model, rows, trained.id).filter(pl.col("ts") >= test_start(store, date))
         manifest = store.lake.write("anomaly_score", frame, date, parents=[trained.id, origin.id])
         table, episodes = anomaly_table(model, frame), anomaly_episodes(model, rows, frame)
         tree = {

@@ -63,7 +63,7 @@ def logarithm(values: Floats) -> Floats:
     """Natural logarithm, the same bits for a value whatever stands beside it; NaN where there is none."""
     positive = values > 0.0
     result = np.full(values.shape, math.nan)
-    result[positive] = _log(values[positive]).astype(np.float64)
+    result[positive] = np.asarray(_log(values[positive]), dtype=np.float64)
     return result
 
 

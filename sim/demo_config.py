@@ -61,7 +61,7 @@ class NewsPlant:
     least: int = 3
     most: int = 4
     neutral_share: float = 0.2
-    drift_bps: float = 35.0
+    drift_bps: float = 20.0
     drift_s: int = 1200
     gap_s: int = 1500
     margin_s: int = 1200

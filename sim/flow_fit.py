@@ -18,7 +18,7 @@ from feeds.errors import InsufficientDataError
 from feeds.instruments import InstrumentSpec
 from sim.flow import simulate_flow
 from sim.flow_measure import NS, FlowCounts, TapeArrays, arrays_of, count_flow
-from sim.flow_moments import MarketOrders, Moments, autocorrelation, market_orders, moments_of
+from sim.flow_moments import SIGN_LAGS, MarketOrders, Moments, autocorrelation, market_orders, moments_of
 from sim.flow_params import FlowParams
 
 #: A median spread is this share of the K distances: the touch moves inside them, and depth behind it is seen.
@@ -30,6 +30,8 @@ _SIZES = 200
 #: Distances up to this share of all arrivals have cancellation rates of their own: a file of few levels stops
 #: reporting orders behind them.
 _WELL_SEEN = 0.9
+#: Bounds of the search.
+_MOST_SPLIT, _STEEPEST, _LEANS = 0.8, 6.0, (0.5, 6.0)
 _ROUNDS, _SIM_SECONDS, _SEED, _START_NS = 8, 14_400, 20_130_607, 1_700_000_000 * NS
 _MOST_EVENTS = 400_000
 
@@ -42,20 +44,18 @@ _SOURCE = {
     "market_lots": "equally likely quantiles",
     "profile_orders": "order-seconds over time in the simulated flow itself: its stationary book",
     "spread_ticks": "mean over time",
-    "split_share": "indirect inference: sign autocorrelation at lags 1 to 10",
-    "split_exponent": "slope of log sign autocorrelation on log lag, 1 to 30, plus 1",
+    "split_share": "indirect inference: mean sign autocorrelation at lags 1 to 10",
+    "split_exponent": "slope of log sign autocorrelation on log lag, 1 to 30, plus 1; less where its level needs it",
     "imbalance_slope": "indirect inference: slope of the taker's sign on the imbalance",
-    "lean": "indirect inference: slope of directions on the mid 10 s ahead",
+    "lean": "indirect inference: variance of the mid over 10 s to that over a minute",
     "sigma": "indirect inference: variance of the mid over a minute",
     "activity_sd": "overdispersion of arrivals per second at lags 1 to 5",
     "activity_persistence": "its decay to lags 40 to 60",
-    "impact_per_lot": "indirect inference: signed mid change 30 s after market orders",
+    "impact_per_lot": "indirect inference: signed mid change 30 s after market orders; at most half of the variance",
 }
 
 
-def fit_flow(
-    tape: pl.DataFrame, spec: InstrumentSpec, *, levels: int = 10, until_ns: int | None = None
-) -> FlowParams:
+def fit_flow(tape: pl.DataFrame, spec: InstrumentSpec, *, levels: int = 10, until_ns: int | None = None) -> FlowParams:
     """Fit the order flow to a tape.
 
     Args:
@@ -73,7 +73,7 @@ def fit_flow(
     increment = increment_of(arrays, spec.quote_increment_ticks, levels)
     counts = count_flow(arrays, levels, increment, spec.quote_increment_ticks)
     orders = market_orders(arrays)
-    target = moments_of(arrays, orders, counts.sides)
+    target = moments_of(arrays, orders)
     if orders.signs.size < _LEAST_ORDERS or counts.limits.sum() < _LEAST_ORDERS or target.variance_60s == 0.0:
         raise InsufficientDataError(
             f"order-flow fit of {spec.id}",
@@ -97,13 +97,12 @@ def increment_of(tape: TapeArrays, quote: int, levels: int) -> int:
     return quote * max(1, round(spread / quote / (_SPREAD_SHARE * levels)))
 
 
-def _counted(
-    tape: TapeArrays, counts: FlowCounts, orders: MarketOrders, target: Moments, increment: int
-) -> FlowParams:
+def _counted(tape: TapeArrays, counts: FlowCounts, orders: MarketOrders, target: Moments, increment: int) -> FlowParams:
     """Everything that can be counted, and where the search for the rest begins."""
     seconds = tape.seconds
     sd, persistence = activity_of(np.concatenate([counts.arrival_ns, orders.ts_ns]))
     market_lots = sizes_of(orders.lots)
+    share, exponent = splitting_of(orders.signs, target.sign_memory)
     return FlowParams(
         increment_ticks=increment,
         limit_rate=tuple((counts.limits / seconds / 2).tolist()),
@@ -113,10 +112,10 @@ def _counted(
         market_lots=market_lots,
         profile_orders=tuple((counts.exposure / seconds / 2).tolist()),
         spread_ticks=target.spread_ticks,
-        split_share=float(np.clip(np.sqrt(max(target.sign_memory, 0.0)) * 1.2, 0.0, 0.9)),
-        split_exponent=1.0 + sign_exponent(orders.signs),
-        imbalance_slope=2.0 * target.imbalance,
-        lean=1.0,
+        split_share=share,
+        split_exponent=exponent,
+        imbalance_slope=float(np.clip(2.0 * target.imbalance / (1.0 - share), -_STEEPEST, _STEEPEST)),
+        lean=2.0,
         sigma=float(np.sqrt(target.variance_60s / 60.0)),
         activity_sd=sd,
         activity_persistence=persistence,
@@ -153,6 +152,25 @@ def sign_exponent(signs: np.ndarray) -> float:
     return float(np.clip(-slope, 0.2, 0.9))
 
 
+def splitting_of(signs: np.ndarray, memory: float) -> tuple[float, float]:
+    """Share of split orders and tail exponent that give a mean sign autocorrelation ``memory`` at lags 1 to 10.
+
+    Children of hidden orders of length L, sent one hidden order after the other, agree at lag k with probability
+    sum over L > k of (L - k) p(L) / mean L beyond chance; a share q of children makes it q^2 at a lag of q k children.
+    The exponent is the measured one, or a smaller one where the level would need more than `_MOST_SPLIT` of the orders.
+    """
+    length = np.arange(1, 1001)
+    for exponent in np.arange(1.0 + sign_exponent(signs), 1.1, -0.05):
+        tail = length**-exponent
+        behind = np.concatenate([np.cumsum(tail[::-1])[::-1], [0.0]])
+        agreement = behind / behind[0]
+        for share in np.arange(0.0, _MOST_SPLIT + 0.01, 0.02):
+            at = np.interp(share * SIGN_LAGS, np.arange(agreement.size), agreement)
+            if share * share * at.mean() >= memory:
+                return float(share), float(exponent)
+    return _MOST_SPLIT, 1.1
+
+
 def activity_of(arrival_ns: np.ndarray) -> tuple[float, float]:
     """Standard deviation of log activity and its persistence from one second to the next.
 
@@ -177,9 +195,8 @@ def activity_of(arrival_ns: np.ndarray) -> tuple[float, float]:
 
 def _matched(params: FlowParams, target: Moments, mid: float) -> FlowParams:
     """Move the uncounted parameters until a simulated tape has the moments of the real one."""
-    profile = np.asarray(params.profile_orders)
     for step in range(_ROUNDS):
-        moments, profile = simulated_moments(params, mid)
+        moments, _ = simulated_moments(params, mid)
         params = _moved(params, target, moments, 1.0 if step < _ROUNDS // 2 else 0.5)
     _, profile = simulated_moments(params, mid)
     return dataclasses.replace(params, profile_orders=tuple(profile.tolist()))
@@ -191,7 +208,7 @@ def simulated_moments(params: FlowParams, mid: float) -> tuple[Moments, np.ndarr
     seconds = int(min(_SIM_SECONDS, max(1_800.0, _MOST_EVENTS / rate)))
     tape = arrays_of(simulate_flow(params, _START_NS, _START_NS + seconds * NS, _SEED, mid))
     counts = count_flow(tape, params.levels, params.increment_ticks, params.increment_ticks)
-    return moments_of(tape, market_orders(tape), counts.sides), counts.exposure / tape.seconds / 2
+    return moments_of(tape, market_orders(tape)), counts.exposure / tape.seconds / 2
 
 
 def _moved(params: FlowParams, target: Moments, now: Moments, pace: float) -> FlowParams:
@@ -205,13 +222,16 @@ def _moved(params: FlowParams, target: Moments, now: Moments, pace: float) -> Fl
     spread = ratio(now.spread_ticks, target.spread_ticks)
     inside = np.arange(1, params.levels + 1) <= max(1.0, target.spread_ticks / params.increment_ticks)
     cancels = ratio(now.touch_lots, target.touch_lots, 0.5)
+    slope = params.imbalance_slope + pace * 2.0 * (target.imbalance - now.imbalance) / (1.0 - params.split_share)
+    per_minute = 60.0 * params.market_rate * float(np.mean(np.square(params.market_lots, dtype=float)))
+    largest = float(np.sqrt(0.5 * target.variance_60s / per_minute))
     return dataclasses.replace(
         params,
-        limit_rate=tuple(np.where(inside, spread, 1.0) * np.asarray(params.limit_rate)),
+        limit_rate=tuple((np.where(inside, spread, 1.0) * np.asarray(params.limit_rate)).tolist()),
         cancel_rate=tuple((cancels * np.asarray(params.cancel_rate)).tolist()),
-        split_share=float(np.clip(params.split_share * ratio(target.sign_memory, now.sign_memory, 0.5), 0.0, 0.95)),
-        imbalance_slope=float(np.clip(params.imbalance_slope + pace * 2.0 * (target.imbalance - now.imbalance), -4, 4)),
-        lean=float(np.clip(params.lean * ratio(target.foresight, now.foresight, 0.5), 0.05, 6.0)),
+        split_share=min(0.9, params.split_share * ratio(target.sign_memory, now.sign_memory, 0.5)),
+        imbalance_slope=float(np.clip(slope, -_STEEPEST, _STEEPEST)),
+        lean=float(np.clip(params.lean * ratio(target.variance_ratio, now.variance_ratio), *_LEANS)),
         sigma=max(1e-7, params.sigma * ratio(target.variance_60s, now.variance_60s, 0.5)),
-        impact_per_lot=params.impact_per_lot * ratio(target.settled, now.settled, 0.5),
+        impact_per_lot=min(largest, params.impact_per_lot * ratio(target.settled, now.settled, 0.5)),
     )

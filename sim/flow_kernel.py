@@ -1,8 +1,8 @@
 """Running the simulated order flow of sim/flow_params.py, one event after the other.
 
 Random numbers belong to the arrival, order, second, or hidden order they decide on, so that an own order changes what
-the flow does only as far as the book it meets is another one. The last order of a side is left alone by the flow: the
-displayed book stays two-sided unless an own order empties a side.
+the flow does only as far as the book it meets is another one. The last order of a side that is cancelled or filled by
+the flow steps back by an increment: the displayed book stays two-sided unless an own order empties a side.
 
 Here: the opening book, arrivals, cancellations, seconds, the run to a moment. Not here: own orders (sim/flow_own.py),
 the twin in plain Python (sim/flow_python.py), tables (sim/flow.py).
@@ -87,6 +87,8 @@ _LENGTH, _WHICH = 0, 1
 MAX_SPLIT = 1000.0
 #: Probability of the less likely side at least: where nobody joined a side, its last order would pin the mid for good.
 DOUBT = 0.05
+#: Added to the id of a side's last order when it steps back.
+STEPPED_BACK = 1 << 40
 #: Added to the number of a second, which is negative while the flow warms up.
 SECOND_OFFSET = 1_000_000
 #: Levels a side behind the depth columns, as in sim/replay.py.
@@ -212,7 +214,12 @@ def _rest(state: FlowState, tables: FlowTables, side: int, price: int, when: flo
     state.counts[EVENT] = number + 1
     u = uniform(state.keys[stream], number, _SIZE)
     lots = tables.limit_lots[int(u * tables.limit_lots.size)]
-    order_id = number + 1
+    _enter(state, tables, side, price, lots, when, number + 1)
+
+
+@njit(**INNER)
+def _enter(state: FlowState, tables: FlowTables, side: int, price: int, lots: int, when: float, order_id: int) -> None:
+    """An order of the flow joins the book, and is asked for the first time some while after ``when``."""
     if price <= 0 or not has_room(state) or add(state.book, order_id, side, price, lots, state.counts[NOW_NS]) != OK:
         state.counts[DROPPED] += 1
         return
@@ -235,9 +242,11 @@ def _ask_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
     distance = _distance(state, tables, side, price)
     hazard = tables.hazards[distance - 1] * 2.0 * (1.0 - upward if side == BID else upward)
     draw = order_id * _ASKS + asked
-    answer = uniform(state.keys[LIFETIMES], draw, _ANSWER) * state.heap_bound[0]
-    if answer < hazard and not _is_last(state.book, side):
+    if uniform(state.keys[LIFETIMES], draw, _ANSWER) * state.heap_bound[0] < hazard:
+        when = state.heap_time[0]
         pop(state)
+        if _is_last(state.book, side):
+            _step_back(state, tables, order_id, when)
         cancel(state.book, order_id, 0)
         record(state, ts_ns, _CANCEL, side, order_id, price, lots)
     else:
@@ -249,6 +258,17 @@ def _ask_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
 @njit(**INNER)
 def _is_last(book: Book, side: int) -> bool:
     return book.counters[LEVELS + side] == 1 and book.level_orders[side, 0] == 1
+
+
+@njit(**INNER)
+def _step_back(state: FlowState, tables: FlowTables, order_id: int, when: float) -> None:
+    """The last order of a side, about to go, comes back one increment behind: somebody quotes at some price."""
+    slot = find(state.book.index_keys, state.book.index_slots, order_id)
+    side, lots = state.book.order_side[slot], state.book.order_size[slot]
+    step = int(tables.scalars[INCREMENT])
+    price = state.book.order_price[slot] + (-step if side == BID else step)
+    if price > 0:
+        _enter(state, tables, side, price, lots, when, order_id + STEPPED_BACK)
 
 
 @njit(**INNER)
@@ -265,7 +285,7 @@ def _market_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
     else:
         side = BID if uniform(key, number, _SIDE) < buys else ASK
     lots = tables.market_lots[int(uniform(key, number, _SIZE) * tables.market_lots.size)]
-    traded = _take(state, side, lots, ts_ns)
+    traded = _take(state, tables, side, lots, ts_ns)
     surprise = (traded if side == BID else -traded) - expected * tables.scalars[MEAN_LOTS]
     state.clock[EFFICIENT] *= math.exp(tables.scalars[IMPACT] * surprise)
 
@@ -284,7 +304,7 @@ def _next_child(state: FlowState, tables: FlowTables) -> int:
 
 
 @njit(**INNER)
-def _take(state: FlowState, side: int, lots: int, ts_ns: int) -> int:
+def _take(state: FlowState, tables: FlowTables, side: int, lots: int, ts_ns: int) -> int:
     """A market order of the flow; every execution is one row. Lots traded."""
     book, traded = state.book, 0
     opposite = 1 - side
@@ -293,10 +313,11 @@ def _take(state: FlowState, side: int, lots: int, ts_ns: int) -> int:
         if lots <= traded or slot == EMPTY:
             break
         order_id, price = book.order_id[slot], book.order_price[slot]
-        if order_id > 0 and _is_last(book, opposite):
-            break
         filled = min(lots - traded, book.order_size[slot])
         gone = filled == book.order_size[slot]
+        last = gone and _is_last(book, opposite)
+        if last:
+            _step_back(state, tables, order_id, state.clock[NEXT_ARRIVAL])
         fill(book, order_id, filled)
         traded += filled
         if order_id < 0:
@@ -308,6 +329,8 @@ def _take(state: FlowState, side: int, lots: int, ts_ns: int) -> int:
         state.trades[at, TRADE_LOTS] = filled if side == BID else -filled
         state.counts[TRADES] += 1
         record(state, ts_ns, _FILL, opposite, order_id, price, filled)
+        if last:
+            break
     return traded
 
 

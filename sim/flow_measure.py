@@ -1,4 +1,4 @@
-"""What a tape says about its order flow: counts over exposure by distance, and moments a simulation can be held against.
+"""What a tape says about its order flow: counts over exposure, by distance from the opposite best.
 
 Only orders whose arrival was seen are counted, in counts and exposure alike, and only while they stay within the
 distances that are measured: an order that leaves them is forgotten, because a file of few levels no longer reports its
@@ -108,8 +108,7 @@ class FlowCounts:
         cancels: (K,) whole orders cancelled.
         exposure: (K,) order-seconds.
         limit_lots: Sizes of the arrivals, lots.
-        arrival_ns: Their times.
-        sides: (m, 2) row and direction (+1: buy arrives or sell is cancelled) of every arrival and cancellation.
+        arrival_ns: Their times, ns.
     """
 
     limits: np.ndarray
@@ -117,7 +116,6 @@ class FlowCounts:
     exposure: np.ndarray
     limit_lots: np.ndarray
     arrival_ns: np.ndarray
-    sides: np.ndarray
 
 
 def count_flow(tape: TapeArrays, levels: int, increment: int, quote: int) -> FlowCounts:
@@ -142,7 +140,7 @@ def count_flow(tape: TapeArrays, levels: int, increment: int, quote: int) -> Flo
     adds = int((tape.action == _ADD).sum())
     hash_size = 1 << (2 * max(adds, 1)).bit_length()
     totals = np.zeros((3, levels))
-    kept = np.zeros((tape.clock.size, 4), np.int64)
+    arrived = np.zeros((adds + 1, 2), np.int64)
     n = _count(
         tape.clock,
         tape.action,
@@ -160,17 +158,14 @@ def count_flow(tape: TapeArrays, levels: int, increment: int, quote: int) -> Flo
         np.zeros((adds + 1, 4), np.int64),
         np.zeros((2, cells, 2), np.int64),
         totals,
-        kept,
+        arrived,
     )
-    kept = kept[:n]
-    arrived = kept[kept[:, 2] > 0]
     return FlowCounts(
         limits=totals[0],
         cancels=totals[1],
         exposure=totals[2] / NS,
-        limit_lots=arrived[:, 2],
-        arrival_ns=tape.clock[arrived[:, 0]],
-        sides=kept[:, :2],
+        limit_lots=arrived[:n, 1],
+        arrival_ns=tape.clock[arrived[:n, 0]],
     )
 
 
@@ -198,9 +193,9 @@ def _count(
     orders: np.ndarray,
     cells: np.ndarray,
     totals: np.ndarray,
-    kept: np.ndarray,
+    arrived: np.ndarray,
 ) -> int:
-    """``orders``: price, lots, side, epoch of its cell; ``cells``: orders there, epoch; ``kept``: row, direction, lots."""
+    """``orders``: price, lots, side, epoch of its cell; ``cells``: orders there, epoch; ``arrived``: row, lots."""
     levels, increment = units[0], units[1]
     n, used = 0, 0
     for i in range(1, clock.size):
@@ -215,7 +210,7 @@ def _count(
                 used += 1
                 if live[i]:
                     totals[0, distance - 1] += 1
-                    kept[n, 0], kept[n, 1], kept[n, 2] = i, 1 if side[i] == BID else -1, size[i]
+                    arrived[n, 0], arrived[n, 1] = i, size[i]
                     n += 1
         elif slot != EMPTY and action[i] in (_MODIFY, _CANCEL, _FILL):
             at = (orders[slot, 0] - units[3]) // units[2]
@@ -232,8 +227,6 @@ def _count(
                 cells[orders[slot, 2], at, 0] -= 1
             if known and live[i] and action[i] != _FILL and not by_trade[i] and 1 <= distance <= levels:
                 totals[1, distance - 1] += 1
-                kept[n, 0], kept[n, 1] = i, 1 if orders[slot, 2] == ASK else -1
-                n += 1
             remove(keys, slots, order_id[i])
         if ask_px[i] > ask:
             _forget(BID, ask - levels * increment, ask_px[i] - levels * increment, units, cells)

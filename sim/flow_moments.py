@@ -15,8 +15,6 @@ from sim.flow_measure import NS, TapeArrays
 
 #: Lags of the sign memory, orders.
 SIGN_LAGS = np.arange(1, 11)
-#: How far ahead the mid stands for what informed traders knew.
-AHEAD_NS = 10 * NS
 #: When a trade's impact counts as permanent.
 SETTLED_NS = 30 * NS
 
@@ -64,37 +62,36 @@ class Moments:
         touch_lots: Mean over time, both sides.
         trade_rate: Market orders per second.
         variance_60s: Mean squared log mid change over a minute.
+        variance_ratio: Variance over ten seconds, times six, to that over a minute.
         sign_memory: Mean autocorrelation of market-order signs at `SIGN_LAGS`.
         imbalance: Slope of the taker's sign on the imbalance at the touch.
-        foresight: Slope of the direction of arrivals and cancellations on the mid change ahead, in spreads.
-        settled: Mean signed log mid change `SETTLED_NS` after a market order, per mean order.
+        settled: Mean signed log mid change from before a market order to `SETTLED_NS` later.
     """
 
     spread_ticks: float
     touch_lots: float
     trade_rate: float
     variance_60s: float
+    variance_ratio: float
     sign_memory: float
     imbalance: float
-    foresight: float
     settled: float
 
 
-def moments_of(tape: TapeArrays, orders: MarketOrders, sides: np.ndarray) -> Moments:
-    """All moments; ``sides`` as in `sim.flow_measure.FlowCounts`."""
+def moments_of(tape: TapeArrays, orders: MarketOrders) -> Moments:
+    """All moments of a tape and its market orders."""
     spread = time_mean(tape, (tape.ask_px - tape.bid_px).astype(float))
     imbalance = (tape.bid_sz - tape.ask_sz) / np.maximum(1, tape.bid_sz + tape.ask_sz)
-    steps = log_returns(tape, 60)
-    ahead = mid_change(tape, sides[:, 0] - 1, AHEAD_NS) * tape.mid[np.maximum(sides[:, 0] - 1, 0)] / spread
+    minute, short = (mean_square(log_returns(tape, seconds)) for seconds in (60, 10))
     settled = mid_change(tape, orders.before, SETTLED_NS) * orders.signs
     return Moments(
         spread_ticks=spread,
         touch_lots=time_mean(tape, 0.5 * (tape.bid_sz + tape.ask_sz)),
         trade_rate=orders.signs.size / tape.seconds,
-        variance_60s=float(np.mean(steps**2)) if steps.size else 0.0,
+        variance_60s=minute,
+        variance_ratio=6.0 * short / minute if minute > 0 else 0.0,
         sign_memory=sign_memory(orders.signs),
-        imbalance=_slope(imbalance[orders.before], orders.signs),
-        foresight=_slope(np.clip(ahead, -5.0, 5.0), sides[:, 1]),
+        imbalance=slope(imbalance[orders.before], orders.signs),
         settled=float(np.nanmean(settled)) if np.isfinite(settled).any() else 0.0,
     )
 
@@ -113,8 +110,13 @@ def mids_on_grid(tape: TapeArrays, seconds: float) -> np.ndarray:
 
 
 def log_returns(tape: TapeArrays, seconds: float) -> np.ndarray:
-    """Log mid changes over ``seconds``, not overlapping."""
+    """Log mid changes over ``seconds``, one after the other."""
     return np.diff(np.log(mids_on_grid(tape, seconds)))
+
+
+def mean_square(values: np.ndarray) -> float:
+    """0 where there are no values."""
+    return float(np.mean(values**2)) if values.size else 0.0
 
 
 def mid_change(tape: TapeArrays, rows: np.ndarray, ahead_ns: int) -> np.ndarray:
@@ -140,7 +142,7 @@ def sign_memory(signs: np.ndarray) -> float:
     return float(autocorrelation(signs.astype(float), SIGN_LAGS).mean())
 
 
-def _slope(x: np.ndarray, y: np.ndarray) -> float:
+def slope(x: np.ndarray, y: np.ndarray) -> float:
     """Least-squares slope through the means; 0 where x does not vary."""
     fine = np.isfinite(x)
     x, y = x[fine], y[fine]

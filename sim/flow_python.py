@@ -9,7 +9,7 @@ import heapq
 import math
 
 from sim.flow_params import FlowParams
-from sim.reference_book import ASK, BID, Order, ReferenceBook
+from sim.reference_book import ASK, BID, ReferenceBook
 
 NS = 1_000_000_000
 DOUBT = 0.05
@@ -147,7 +147,11 @@ class PythonFlow:
         sizes = self.params.limit_lots
         lots = sizes[int(self.random.uniform(stream, self.event, 3) * len(sizes))]
         self.event += 1
-        order_id = self.event
+        self._enter(side, price, lots, when, self.event)
+
+    def _enter(self, side: int, price: int, lots: int, when: float, order_id: int) -> None:
+        if price <= 0:
+            return
         self.book.add(order_id, side, price, lots, self.now_ns)
         bound = self.bounds[self._distance(side, price) - 1]
         wait = self.random.exponential(_LIFETIMES, order_id * _ASKS, 0) / bound
@@ -162,7 +166,8 @@ class PythonFlow:
         upward, distance = self._upward(0.0), self._distance(order.side, order.price)
         hazard = self.hazards[distance - 1] * 2.0 * (1.0 - upward if order.side == BID else upward)
         draw = order_id * _ASKS + asked
-        if self.random.uniform(_LIFETIMES, draw, 1) * bound < hazard and not self._is_last(order):
+        if self.random.uniform(_LIFETIMES, draw, 1) * bound < hazard:
+            self._step_back(order_id, when)
             self.book.cancel(order_id, 0)
             self.rows.append((self.now_ns, "C", order.side, order_id, order.price, order.size))
         else:
@@ -170,8 +175,14 @@ class PythonFlow:
             wait = self.random.exponential(_LIFETIMES, draw + 1, 0) / bound
             heapq.heappush(self.heap, (when + wait, order_id, asked + 1, bound))
 
-    def _is_last(self, order: Order) -> bool:
-        return sum(other.side == order.side for other in self.book.orders.values()) == 1
+    def _step_back(self, order_id: int, when: float) -> bool:
+        """Whether the order is the last of its side; if so, it comes back an increment behind under another id."""
+        order, step = self.book.orders[order_id], self.params.increment_ticks
+        if sum(other.side == order.side for other in self.book.orders.values()) > 1:
+            return False
+        price = order.price + (-step if order.side == BID else step)
+        self._enter(order.side, price, order.size, when, order_id + (1 << 40))
+        return True
 
     def _market_order(self) -> None:
         p, number = self.params, self.event
@@ -203,14 +214,15 @@ class PythonFlow:
             price = levels[0][0]
             order_id = self.book.queue(opposite, price)[0]
             order = self.book.orders[order_id]
-            if order_id > 0 and self._is_last(order):
-                break
             filled = min(lots - traded, order.size)
+            last = filled == order.size and self._step_back(order_id, self.next_arrival)
             self.book.fill(order_id, filled)
             traded += filled
             if order_id < 0:
                 self.own_fills.append((self.now_ns, price, filled))
             self.rows.append((self.now_ns, "F", opposite, order_id, price, filled))
+            if last:
+                break
         return traded
 
     def _next_second(self) -> None:

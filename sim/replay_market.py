@@ -110,7 +110,7 @@ class ReplayMarket:
             self._keep_fills()
 
     def take(self, side: int, lots: int) -> int:
-        """See `Market`."""
+        """See `Market`; at most through 1,024 prices that still lack lots."""
         filled = 0
         while filled < lots:
             got = take_lots(self._replay, side, lots - filled)

@@ -31,6 +31,7 @@ from sim.replay_state import (
     FILLS,
     MAX_FILLS,
     MAX_OWN,
+    MAX_TAKEN,
     NEXT_ROW,
     NOW_NS,
     OWN_LIVE,
@@ -56,10 +57,11 @@ def rewind(replay: Replay, saved: np.ndarray, anonymous: int, row: int) -> None:
 def take_lots(replay: Replay, side: int, lots: int) -> int:
     """Trade against what is displayed opposite ``side``, best price first; lots filled.
 
-    It stops early where own fills have to be read first: call again.
+    It stops early where own fills have to be read first: call again. Lots can be missing at `MAX_TAKEN` prices; a take
+    through more would meet lots again that it took.
     """
     opposite, filled = 1 - side, 0
-    while filled < lots and replay.state[FILLS] < MAX_FILLS:
+    while filled < lots and replay.state[FILLS] < MAX_FILLS and replay.state[TAKEN] < MAX_TAKEN:
         at = best_level(replay, opposite)
         if at < 0:
             break

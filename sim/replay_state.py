@@ -15,7 +15,7 @@ from sim.replay_rows import N_COUNTS, UNKNOWN
 from sim.replay_tape import ReplayTape
 
 #: Own orders at once, fills told at once, prices at which lots are still missing.
-MAX_OWN, MAX_FILLS, MAX_TAKEN = 64, 1_024, 256
+MAX_OWN, MAX_FILLS, MAX_TAKEN = 64, 2_048, 1_024
 #: Column of `Replay.own` behind those of sim/market.py: rows applied when the order was placed.
 OWN_PLACED = OWN_COLUMNS
 #: Columns of `Replay.taken`: side of the orders taken from, price, time.

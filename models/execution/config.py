@@ -25,7 +25,6 @@ class DqnConfig:
         warm_up: Share of the steps that act at random before the first update; scales are measured in it.
         explore_until: Share of the steps after which exploration stays at its last rate; linear before.
         epsilon_last: Share of random actions from then on.
-        n_step: Rewards summed before the bootstrapped value.
         steps: Environment steps in all.
         envs: Environments stepped in turn.
         seed: Of the initial weights, exploration, replay and episodes.
@@ -45,14 +44,13 @@ class DqnConfig:
     warm_up: float = 0.05
     explore_until: float = 0.6
     epsilon_last: float = 0.05
-    n_step: int = 1
     steps: int = 20_000
     envs: int = 8
     seed: int = 1
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        counts = (self.batch, self.replay, self.train_every, self.target_every, self.n_step, self.steps, self.envs)
+        counts = (self.batch, self.replay, self.train_every, self.target_every, self.steps, self.envs)
         if min((*counts, *self.layers), default=0) < 1 or not self.layers:
             raise StudyError(
                 "execution agent", received=f"counts {counts}, layers {self.layers}", expected="at least 1"

@@ -1,16 +1,18 @@
 """Double DQN for execution: one file from environments to a trained policy.
 
-The algorithm is double Q-learning with a target network and a replay ring (van Hasselt, Guez & Silver 2016) on n-step
-returns. Two things are fitted to parent orders:
+The algorithm is double Q-learning with a target network and a replay ring (van Hasselt, Guez & Silver 2016). Three
+things are fitted to parent orders:
 
 - Rewards are shaped by a potential (Ng, Harada & Russell 1999): minus the cost at which the lots still to do are behind
   the arrival price at the present mid. It moves the price move of a step into the step's reward, which the agent would
   otherwise have to carry through its values, and leaves the best policy as it is (discount 1).
+- News in the mid, which no action brought about, is taken out of the rewards (move_noise.py).
 - Observations and rewards are scaled by what the random warm-up saw; the scales are part of the policy.
 
 The returned weights are the mean of the iterates over the last quarter of the updates: single iterates chase noise.
 
-Here: the training loop. Not here: acting (dqn_policy.py), memory (replay_buffer.py), judging (evaluation.py).
+Steps are taken one by one: sums of several rewards would charge an action with the random ones explored after it. Here:
+the training loop. Not here: acting (dqn_policy.py), memory (replay_buffer.py), judging (evaluation.py).
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ from torch.nn.utils import skip_init
 from feeds.errors import SchemaError
 from models.execution.config import DqnConfig
 from models.execution.dqn_policy import DqnPolicy
+from models.execution.move_noise import MoveNoise, Steps
 from models.execution.protocol import ExecutionEnvLike, Info, MakeEnv, Observation
-from models.execution.replay_buffer import Batch, NStep, ReplayBuffer
+from models.execution.replay_buffer import ReplayBuffer, Transitions
 
 Progress = Callable[[int, int], None]
 
@@ -40,6 +43,8 @@ AVERAGED = 0.25
 #: Squared error inside, absolute outside, in standard deviations of the reward: near the mean, yet safe from outliers.
 HUBER = 5.0
 GRADIENT_NORM = 10.0
+#: Updates between fits of what is news in the mid, to all that is remembered.
+NEWS_EVERY = 250
 
 
 @dataclass(frozen=True)
@@ -98,33 +103,38 @@ class _Player:
 
     env: ExecutionEnvLike
     seeds: np.random.Generator
-    memory: NStep
+    buffer: ReplayBuffer
+    gamma: float
     state: Observation = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
-    potential: float = 0.0
+    info: Info = field(default_factory=dict)
 
     def restart(self) -> None:
         """Begin the next episode."""
-        self.state, info = self.env.reset(seed=int(self.seeds.integers(2**31)))
-        self.potential = potential(info)
+        self.state, self.info = self.env.reset(seed=int(self.seeds.integers(2**31)))
 
-    def play(self, action: int) -> tuple[float, Info | None]:
-        """Act; returns the shaped reward, and the last info where the episode ended."""
+    def play(self, action: int) -> Info | None:
+        """Act and remember; returns the last info where the episode ended."""
         following, reward, terminated, truncated, info = self.env.step(action)
         ended = terminated or truncated
-        after = 0.0 if ended else potential(info)
-        shaped = reward + after - self.potential
-        self.memory.add(self.state, action, shaped, following, ended)
-        self.state, self.potential = following, after
+        shaped = reward + (0.0 if ended else potential(info)) - potential(self.info)
+        share = float(self.info["remaining_lots"]) / float(self.info["parent_lots"])
+        move = drift_bps(info) - drift_bps(self.info)
+        self.buffer.add(self.state, action, shaped, following, 0.0 if ended else self.gamma, share, move)
+        self.state, self.info = following, info
         if ended:
             self.restart()
-        return shaped, info if ended else None
+        return info if ended else None
+
+
+def drift_bps(info: Info) -> float:
+    """Move of the mid since arrival in bps, positive away from us."""
+    sign = 1.0 if info["side"] == 0 else -1.0
+    return sign * (float(info["mid_ticks"]) / float(info["arrival_mid_ticks"]) - 1.0) * 1e4
 
 
 def potential(info: Info) -> float:
     """Minus the cost, in bps of the whole order, of doing what is left at the present mid instead of at arrival."""
-    sign = 1.0 if info["side"] == 0 else -1.0
-    drift_bps = (float(info["mid_ticks"]) / float(info["arrival_mid_ticks"]) - 1.0) * 1e4
-    return -sign * drift_bps * float(info["remaining_lots"]) / float(info["parent_lots"])
+    return -drift_bps(info) * float(info["remaining_lots"]) / float(info["parent_lots"])
 
 
 class _Trainer:
@@ -139,14 +149,12 @@ class _Trainer:
         self.buffer = ReplayBuffer(config.replay, width)
         self.learner = _Learner(width, actions, config, int(streams[2].generate_state(1)[0]), start)
         self.players = [
-            _Player(env, np.random.default_rng(stream), NStep(self.buffer, config.n_step, config.gamma))
+            _Player(env, np.random.default_rng(stream), self.buffer, config.gamma)
             for env, stream in zip(envs, streams[3:], strict=True)
         ]
         for player in self.players:
             player.restart()
         self.warm_up = min(config.steps, max(int(config.warm_up * config.steps), config.batch))
-        self.seen: list[Observation] = []
-        self.rewards: list[float] = []
         self.ended: list[tuple[int, float]] = []
         self.step = 0
 
@@ -154,19 +162,17 @@ class _Trainer:
         """One step of every environment, and the updates due after each."""
         warm = self.step < self.warm_up
         for player, action in zip(self.players, self._actions(warm), strict=True):
-            if warm:
-                self.seen.append(player.state)
-            reward, last = player.play(int(action))
+            last = player.play(int(action))
             self.step += 1
-            if warm:
-                self.rewards.append(reward)
             if last is not None:
                 self.ended.append((self.step, float(last["is_bps"])))
             if not warm and self.step % self.config.train_every == 0:
                 done = (self.step - self.warm_up) / max(1, self.config.steps - self.warm_up)
+                if self.learner.updates % NEWS_EVERY == 0:
+                    self.learner.fit_news(self.buffer.kept())
                 self.learner.update(self.buffer.sample(self.config.batch, self.replay), done)
         if warm and self.step >= self.warm_up:
-            self.learner.fix_scales(np.stack(self.seen), np.asarray(self.rewards))
+            self.learner.fix_scales(self.buffer.kept())
 
     def _actions(self, warm: bool) -> np.ndarray:
         random = self.explore.integers(0, self.learner.actions, size=len(self.players))
@@ -201,6 +207,7 @@ class _Learner:
         _initialise(self.online, seed)
         self.mean, self.scale = torch.zeros(width), torch.ones(width)
         self.reward_scale = 1.0
+        self.news = MoveNoise(actions)
         self.fixed = start is not None
         if start is not None:
             self._load(start, sizes)
@@ -221,15 +228,27 @@ class _Learner:
         self.mean, self.scale = torch.from_numpy(start.mean.copy()), torch.from_numpy(start.scale.copy())
         self.reward_scale = start.reward_scale
 
-    def fix_scales(self, states: Observation, rewards: np.ndarray) -> None:
+    def fix_scales(self, seen: Transitions) -> None:
         """Measure the scales on the warm-up; those of a policy that was started from stay."""
         if self.fixed:
             return
-        deviation = states.std(axis=0)
-        self.mean = torch.from_numpy(states.mean(axis=0).astype(np.float32))
+        deviation = seen.states.std(axis=0)
+        self.mean = torch.from_numpy(seen.states.mean(axis=0).astype(np.float32))
         self.scale = torch.from_numpy(np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32))
-        self.reward_scale = max(float(rewards.std()), 1e-6)
+        self.fit_news(seen)
+        self.reward_scale = max(float(self._quiet(seen).std()), 1e-6)
         self.fixed = True
+
+    def fit_news(self, seen: Transitions) -> None:
+        """Learn anew what of the mid's moves is news."""
+        self.news.fit(self._steps(seen), seen.rewards)
+
+    def _steps(self, seen: Transitions) -> Steps:
+        return Steps(self._inputs(seen.states).cpu().numpy(), seen.actions, seen.shares, seen.moves)
+
+    def _quiet(self, seen: Transitions) -> np.ndarray:
+        """Rewards without the news."""
+        return seen.rewards - self.news.of(self._steps(seen))
 
     def _inputs(self, states: Observation) -> torch.Tensor:
         return ((torch.from_numpy(states) - self.mean) / self.scale).to(self.device)
@@ -239,9 +258,9 @@ class _Learner:
         with torch.no_grad():
             return self.online(self._inputs(states)).argmax(dim=1).cpu().numpy()
 
-    def update(self, batch: Batch, done: float) -> None:
+    def update(self, batch: Transitions, done: float) -> None:
         """One step of Adam on the double-Q error; ``done`` is the share of the training behind it."""
-        rewards = torch.from_numpy(batch.rewards / np.float32(self.reward_scale)).to(self.device)
+        rewards = torch.from_numpy(self._quiet(batch) / np.float32(self.reward_scale)).to(self.device)
         discounts = torch.from_numpy(batch.discounts).to(self.device)
         actions = torch.from_numpy(batch.actions).to(self.device).unsqueeze(1)
         with torch.no_grad():

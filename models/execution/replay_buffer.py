@@ -1,11 +1,10 @@
 """Memory of an off-policy agent: past transitions in preallocated arrays, the oldest overwritten first.
 
-Here: storing n-step transitions and drawing batches. Not here: what is learned from them (dqn.py).
+Here: keeping transitions and drawing batches. Not here: what is learned from them (dqn.py).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -13,23 +12,29 @@ import numpy.typing as npt
 
 from models.execution.protocol import Observation
 
+Singles = npt.NDArray[np.float32]
 
-class Batch(NamedTuple):
-    """``batch`` transitions drawn uniformly.
+
+class Transitions(NamedTuple):
+    """Transitions, one a row.
 
     Attributes:
-        states: (batch, k) float32, where the action was taken.
-        actions: (batch,) int64.
-        rewards: (batch,) float32, discounted sum up to ``next_states``.
-        next_states: (batch, k) float32, where values are bootstrapped.
-        discounts: (batch,) float32 on the bootstrapped value; 0 where the episode had ended.
+        states: (n, k) float32, where the action was taken.
+        actions: (n,) int64.
+        rewards: (n,) float32.
+        next_states: (n, k) float32.
+        discounts: (n,) float32 on the value of ``next_states``; 0 where the episode ended.
+        shares: (n,) float32, share of the parent order open in ``states``.
+        moves: (n,) float32, move of the mid in the step, bps of the arrival mid, positive away from us.
     """
 
     states: Observation
     actions: npt.NDArray[np.int64]
-    rewards: npt.NDArray[np.float32]
+    rewards: Singles
     next_states: Observation
-    discounts: npt.NDArray[np.float32]
+    discounts: Singles
+    shares: Singles
+    moves: Singles
 
 
 class ReplayBuffer:
@@ -41,49 +46,39 @@ class ReplayBuffer:
     """
 
     def __init__(self, capacity: int, width: int) -> None:
-        self.states = np.zeros((capacity, width), dtype=np.float32)
-        self.next_states = np.zeros((capacity, width), dtype=np.float32)
-        self.actions = np.zeros(capacity, dtype=np.int64)
-        self.rewards = np.zeros(capacity, dtype=np.float32)
-        self.discounts = np.zeros(capacity, dtype=np.float32)
+        self.ring = Transitions(
+            np.zeros((capacity, width), dtype=np.float32),
+            np.zeros(capacity, dtype=np.int64),
+            np.zeros(capacity, dtype=np.float32),
+            np.zeros((capacity, width), dtype=np.float32),
+            *(np.zeros(capacity, dtype=np.float32) for _ in range(3)),
+        )
         self.added = 0
 
     def __len__(self) -> int:
-        return min(self.added, self.actions.shape[0])
+        return min(self.added, self.ring.actions.shape[0])
 
-    def add(self, state: Observation, action: int, reward: float, next_state: Observation, discount: float) -> None:
+    def add(
+        self,
+        state: Observation,
+        action: int,
+        reward: float,
+        next_state: Observation,
+        discount: float,
+        share: float = 0.0,
+        move: float = 0.0,
+    ) -> None:
         """Keep one transition, in place of the oldest where the ring is full."""
-        row = self.added % self.actions.shape[0]
-        self.states[row], self.actions[row], self.rewards[row] = state, action, reward
-        self.next_states[row], self.discounts[row] = next_state, discount
+        row = self.added % self.ring.actions.shape[0]
+        for column, value in zip(self.ring, (state, action, reward, next_state, discount, share, move), strict=True):
+            column[row] = value
         self.added += 1
 
-    def sample(self, batch: int, random: np.random.Generator) -> Batch:
+    def kept(self) -> Transitions:
+        """Views of all transitions kept, in no order that matters."""
+        return Transitions(*(column[: len(self)] for column in self.ring))
+
+    def sample(self, batch: int, random: np.random.Generator) -> Transitions:
         """Draw ``batch`` transitions with replacement."""
         rows = random.integers(0, len(self), size=batch)
-        return Batch(
-            self.states[rows], self.actions[rows], self.rewards[rows], self.next_states[rows], self.discounts[rows]
-        )
-
-
-class NStep:
-    """Turns the steps of one environment into n-step transitions (Sutton & Barto 2018, ch. 7).
-
-    Args:
-        buffer: Where they go.
-        n: Rewards summed.
-        gamma: Discount a step.
-    """
-
-    def __init__(self, buffer: ReplayBuffer, n: int, gamma: float) -> None:
-        self.buffer, self.n, self.gamma = buffer, n, gamma
-        self.pending: deque[tuple[Observation, int, float]] = deque()
-
-    def add(self, state: Observation, action: int, reward: float, next_state: Observation, ended: bool) -> None:
-        """Take in one step; at the end of an episode the shorter rests are kept too."""
-        self.pending.append((state, action, reward))
-        while self.pending and (ended or len(self.pending) == self.n):
-            total = sum(self.gamma**k * step[2] for k, step in enumerate(self.pending))
-            discount = 0.0 if ended else self.gamma ** len(self.pending)
-            first = self.pending.popleft()
-            self.buffer.add(first[0], first[1], total, next_state, discount)
+        return Transitions(*(column[rows] for column in self.ring))

@@ -72,8 +72,10 @@ def _panel(axis: Axes, frame: pl.DataFrame, symbol: str, timezone: str) -> None:
         label="threshold",
     )
     flagged = frame.filter(pl.col("is_anomaly"))
-    marks = {"color": VERMILION, "markersize": 4.5, "linestyle": "none", "zorder": 3}
-    axis.plot(clock(flagged["ts"], timezone), flagged["score"].to_numpy(), "v", label="flagged", **marks)
+    when, what = clock(flagged["ts"], timezone), flagged["score"].to_numpy()
+    # a full-height line keeps a single flag of a long session in sight
+    axis.vlines(when, 0, 1, transform=axis.get_xaxis_transform(), color=VERMILION, linewidth=1.6, alpha=0.2, zorder=1)
+    axis.plot(when, what, "v", color=VERMILION, markersize=6, linestyle="none", zorder=3, label="flagged")
     axis.margins(x=0.01)
     note(axis, f"{symbol}: {flagged.height} of {frame.height:,} flagged", x=0.01, align="left")
     label_axes(axis)

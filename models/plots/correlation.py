@@ -63,7 +63,7 @@ def correlation_heatmap(matrix: pl.DataFrame, *, estimator: str = "ledoit_wolf",
     for spine in axis.spines.values():
         spine.set_visible(False)
     bar = figure.colorbar(shades, ax=axis, fraction=0.04, pad=0.02, ticks=[-1, -0.5, 0, 0.5, 1])
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=SMALL_PT, colors=SOFT_INK, length=0)
     bar.ax.set_yticklabels(["−1", "−0.5", "0", "0.5", "1"])
     return to_png(figure, dpi)

@@ -200,7 +200,7 @@ def _transitions(log_joint: Floats, values: Floats, follows: npt.NDArray[np.bool
     States of single rows are noisy, so that states seem to change somewhat more often than they do.
     """
     state = log_joint.argmax(axis=1)
-    known = np.isfinite(values).any(axis=1)
+    known = np.isfinite(values).sum(axis=1) > 0
     pairs = np.flatnonzero(follows[1:] & known[1:] & known[:-1])
     counts = np.ones((log_joint.shape[1], log_joint.shape[1]))
     np.add.at(counts, (state[pairs], state[pairs + 1]), 1.0)

@@ -124,7 +124,7 @@ def test_a_missing_feature_is_integrated_out():
 
 
 def test_the_likelihood_is_one_of_the_features_before_scaling(rows):
-    """A model of twice the volatility, on rows of twice the volatility, is as good: only a constant of the log moves."""
+    """A model of twice the volatility, on rows of twice the volatility, is as good: the log moves by a constant."""
     doubled = rows.with_columns(pl.col("realised_vol_60s_bps") * 2 + 0.1, pl.col("spread_bps") * 2 + 0.01)
     one, two = fit_regimes(rows, CONFIG), fit_regimes(doubled, CONFIG)
     np.testing.assert_allclose(log_likelihood(two, doubled), log_likelihood(one, rows), atol=1e-6)

@@ -1,0 +1,80 @@
+"""Taking the unpredictable part of the mid's moves out of the rewards an agent learns from.
+
+Nearly all the scatter of a step's reward is the move of the mid on the lots still open, and nearly all of that move is
+news that no action brought about. Such an input-driven part can be subtracted (Mao, Venkatakrishnan, Schwarzkopf &
+Alizadeh 2019, "Variance reduction for reinforcement learning in input-driven environments"), as long as what is
+subtracted has mean 0 given state and action. So the move is first predicted, by least squares, from the state, from the
+action and from the action times the share of the order that is open: what the book foretells and what our own trading
+moves stay in the reward. What is left of the move, times the open share, times a coefficient an action, is subtracted.
+A foreseeable move that is not linear in these would be lost with the noise: that is the price.
+
+Here: the regression and the correction. Not here: the agent (dqn.py).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+#: Ridge penalty an observation, on standardised regressors: shields directions the data hardly shows.
+PENALTY = 1e-3
+
+
+class Steps(NamedTuple):
+    """Steps of one or many episodes.
+
+    Attributes:
+        states: (n, k) standardised observations.
+        actions: (n,) int64.
+        shares: (n,) share of the parent order open when the action was taken.
+        moves: (n,) move of the mid until the next decision in bps of the arrival mid; positive is away from us.
+    """
+
+    states: npt.NDArray[np.float32]
+    actions: npt.NDArray[np.int64]
+    shares: npt.NDArray[np.float32]
+    moves: npt.NDArray[np.float32]
+
+
+class MoveNoise:
+    """The part of rewards that is news; nothing before the first `fit`.
+
+    Args:
+        actions: Number of actions.
+    """
+
+    def __init__(self, actions: int) -> None:
+        self.actions = actions
+        self.coefficients: Floats = np.zeros(0)
+        self.weights: Floats = np.zeros(actions)
+
+    def fit(self, steps: Steps, rewards: npt.NDArray[np.float32]) -> None:
+        """Learn to predict moves, and how much of an unpredicted move each action's reward carries.
+
+        Args:
+            steps: What happened.
+            rewards: (n,) in bps of the parent order.
+        """
+        x, y = self._regressors(steps), steps.moves.astype(np.float64)
+        self.coefficients = np.linalg.solve(x.T @ x + PENALTY * len(y) * np.eye(x.shape[1]), x.T @ y)
+        news = self._news(steps)
+        products = np.bincount(steps.actions, weights=news * rewards, minlength=self.actions)
+        squares = np.bincount(steps.actions, weights=news * news, minlength=self.actions)
+        self.weights = np.where(squares > 0.0, products / np.where(squares > 0.0, squares, 1.0), 0.0)
+
+    def of(self, steps: Steps) -> npt.NDArray[np.float32]:
+        """What to subtract from the rewards of ``steps``, shape (n,), float32."""
+        if self.coefficients.size == 0:
+            return np.zeros(len(steps.actions), dtype=np.float32)
+        return (self.weights[steps.actions] * self._news(steps)).astype(np.float32)
+
+    def _news(self, steps: Steps) -> Floats:
+        return np.asarray(steps.shares * (steps.moves - self._regressors(steps) @ self.coefficients))
+
+    def _regressors(self, steps: Steps) -> Floats:
+        taken = np.eye(self.actions)[steps.actions]
+        return np.concatenate([np.clip(steps.states, -4.0, 4.0), taken, taken * steps.shares[:, None]], axis=1)
