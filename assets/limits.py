@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from assets.partitions import StudyPartitions
+from assets.split import test_start
 from assets.store import StudyStore
 from assets.ticks import session_of, spec_from
 from assets.universe import universe_of
+from assets.volatility import load_blocks
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,8 +47,9 @@ def limits_of(store: StudyStore, date: str) -> tuple[RiskLimits, list[str]]:
         family: store.artefacts.current(f"{family}_model", date).id
         for family in ("volatility", "correlation", "anomaly")
     }
+    forecasts = latest_variance(lake.read("volatility_forecast", date))
     limits = risk_limits(
-        latest_variance(lake.read("volatility_forecast", date)),
+        forecasts.join(usual_variance(store, date), on="symbol", how="left"),
         pl.DataFrame(matrix, infer_schema_length=None),
         recent_alarms(scores, known_until, ALARM_WINDOW_S),
         market_frame(store, date),
@@ -59,14 +62,23 @@ def limits_of(store: StudyStore, date: str) -> tuple[RiskLimits, list[str]]:
 
 
 def latest_variance(forecasts: pl.DataFrame) -> pl.DataFrame:
-    """``symbol, variance`` (latest forecast), ``median_variance`` (what the training window held)."""
+    """``symbol, variance``: the latest forecast of each instrument, HAR where it is offered, else EWMA."""
     import polars as pl
 
     known = forecasts.with_columns(pl.coalesce("har", "ewma").alias("variance")).filter(
         pl.col("variance").is_not_null()
     )
     latest = known.sort("symbol", "ts").unique("symbol", keep="last", maintain_order=True)
-    return latest.select("symbol", "variance", pl.col("naive").alias("median_variance"))
+    return latest.select("symbol", "variance")
+
+
+def usual_variance(store: StudyStore, date: str) -> pl.DataFrame:
+    """``symbol, median_variance``: the median block of the training window."""
+    import polars as pl
+
+    blocks, _, _ = load_blocks(store, date)
+    known = blocks.filter(pl.col("ts") <= test_start(store, date))
+    return known.group_by("symbol", maintain_order=True).agg(pl.col("rv").median().alias("median_variance"))
 
 
 def market_frame(store: StudyStore, date: str) -> pl.DataFrame:

@@ -11,7 +11,9 @@ Here: options of numba's ``njit``. Not here: where compiled kernels are cached (
 
 from __future__ import annotations
 
+from typing import Any
+
 #: A kernel called from Python that neither allocates nor returns an array.
-ENTRY = {"cache": True, "_nrt": False}
+ENTRY: dict[str, Any] = {"cache": True, "_nrt": False}
 #: The same, called from kernels alone.
-INNER = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+INNER: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}

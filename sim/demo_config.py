@@ -141,8 +141,8 @@ class SignalPlant:
 
 DEMO_INSTRUMENTS = (
     DemoInstrument("OAK", "Oakmere Tools", 84.20, 3.0, 62_000, 120),
-    DemoInstrument("ELM", "Elmstead Freight", 46.70, 3.5, 55_000, 180),
-    DemoInstrument("ASH", "Ashcombe Foods", 131.50, 2.6, 58_000, 90),
+    DemoInstrument("ELM", "Elmstead Freight", 62.70, 3.4, 60_000, 150),
+    DemoInstrument("ASH", "Ashcombe Foods", 131.50, 2.6, 60_000, 90),
 )
 DEMO_DATES = (
     *("2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05", "2026-03-06"),

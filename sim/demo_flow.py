@@ -46,12 +46,17 @@ class FlowScale:
 
     Attributes:
         market_share: Market orders as a share of limit orders; the capture's venue sees hardly any.
+        depth_share: Resting orders against the capture's: at so much slower a pace its queues would take minutes to
+            follow a price that moves by several increments a minute.
+        largest: Largest size over the mean of limit orders; the capture's tails empty a book of stocks.
         impact_bps: Lasting move of the efficient price after a market order of mean size that surprises fully.
         mean_activity: Planned activity averaged over a session, by which the pace is divided.
     """
 
-    market_share: float = 0.12
-    impact_bps: float = 0.15
+    market_share: float = 0.08
+    depth_share: float = 0.45
+    largest: float = 4.0
+    impact_bps: float = 0.1
     mean_activity: float = 1.35
 
 
@@ -73,26 +78,29 @@ def scale_flow(fitted: FlowParams, instrument: DemoInstrument, scale: FlowScale)
     limit = np.asarray(fitted.limit_rate)
     # An order is added once and ends once, so that a limit order stands for two events, on either side.
     pace = instrument.events_per_day / _FULL_SESSION_S / scale.mean_activity / (4.0 * float(limit.sum()))
-    mean_limit = float(np.mean(fitted.limit_lots))
-    mean_market = instrument.mean_lots * fitted.mean_market_lots / mean_limit
+    unit = float(np.mean(fitted.limit_lots))
+    limit_lots, market_lots = (
+        _round_sizes(np.minimum(np.asarray(lots) / unit, scale.largest) * instrument.mean_lots)
+        for lots in (fitted.limit_lots, fitted.market_lots)
+    )
     return dataclasses.replace(
         fitted,
         increment_ticks=CENT_TICKS,
         limit_rate=tuple((limit * pace).tolist()),
-        cancel_rate=tuple(rate * pace for rate in fitted.cancel_rate),
+        cancel_rate=tuple(rate * pace / scale.depth_share for rate in fitted.cancel_rate),
         market_rate=2.0 * float(limit.sum()) * pace * scale.market_share,
-        limit_lots=_round_sizes(fitted.limit_lots, instrument.mean_lots / mean_limit),
-        market_lots=_round_sizes(fitted.market_lots, instrument.mean_lots / mean_limit),
+        limit_lots=limit_lots,
+        market_lots=market_lots,
+        profile_orders=tuple(orders * scale.depth_share for orders in fitted.profile_orders),
         spread_ticks=fitted.spread_ticks / fitted.increment_ticks * CENT_TICKS,
         sigma=0.0,
-        impact_per_lot=scale.impact_bps * 1e-4 / mean_market,
+        impact_per_lot=scale.impact_bps * 1e-4 / float(np.mean(market_lots)),
         source={"all": "sim.demo_flow.scale_flow of the embedded capture's flow"},
     )
 
 
-def _round_sizes(lots: tuple[int, ...], factor: float) -> tuple[int, ...]:
+def _round_sizes(shares: npt.NDArray[np.float64]) -> tuple[int, ...]:
     """Odd lots stay whole shares, larger sizes become round lots."""
-    shares = np.asarray(lots, np.float64) * factor
     rounded = np.where(shares < _ROUND_LOT, np.maximum(np.rint(shares), 1), np.rint(shares / _ROUND_LOT) * _ROUND_LOT)
     return tuple(int(size) for size in rounded)
 

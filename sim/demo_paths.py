@@ -174,9 +174,7 @@ def _of_crash(config: DemoConfig, date: str) -> list[Drift]:
     ]
 
 
-def drift_bps(
-    plan: DayPlan, cause: str, instruments: int
-) -> npt.NDArray[np.float64]:
+def drift_bps(plan: DayPlan, cause: str, instruments: int) -> npt.NDArray[np.float64]:
     """(k, n) drift of one cause within each second, bps."""
     pace = np.zeros((instruments, plan.seconds))
     for piece in plan.drifts:

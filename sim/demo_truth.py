@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from feeds.schema import Schema
 from sim.demo_config import NS_PER_S, DemoConfig
 from sim.demo_paths import CAUSES, CRASH, NEWS, SIGNAL, DayPlan, Drift, drift_bps
 
 #: Spacing of the rows, seconds.
 GRID_S = 5
 
-TRUTH = {
+TRUTH: Schema = {
     "ts": pl.Int64,  # decision time, ns UTC
     "symbol": pl.String,
     "news_bps_per_min": pl.Float64,  # drift of the efficient price now, by cause
@@ -60,12 +61,10 @@ def truth_of(config: DemoConfig, plan: DayPlan) -> pl.DataFrame:
     return pl.concat(frames).sort("ts", maintain_order=True)
 
 
-def _expected(
-    config: DemoConfig, plan: DayPlan, cause: str, seconds: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
+def _expected(config: DemoConfig, plan: DayPlan, cause: str, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """(k, m) drift of one cause within the horizon, of pieces that have begun: later ones are not known yet."""
     # A label's entry is the first decision time at or after the latency.
-    entry = seconds + GRID_S * math.ceil(config.latency_ms / 1000.0 / GRID_S)
+    entry = seconds.astype(np.float64) + GRID_S * math.ceil(config.latency_ms / 1000.0 / GRID_S)
     expected = np.zeros((len(config.instruments), seconds.size))
     for piece in plan.drifts:
         if piece.cause == cause:
@@ -80,9 +79,7 @@ def _overlap(entry: npt.NDArray[np.float64], horizon_s: int, piece: Drift) -> np
     return np.maximum(left, 0.0)
 
 
-def _in_crash(
-    config: DemoConfig, plan: DayPlan, place: int, seconds: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
+def _in_crash(config: DemoConfig, plan: DayPlan, place: int, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     pieces = [piece for piece in plan.drifts if piece.cause == CRASH and piece.instrument == place]
     if not pieces or config.crash is None:
         return np.zeros(seconds.size, np.bool_)

@@ -10,6 +10,7 @@ Here: both steps. Not here: measuring (sim/flow_measure.py, sim/flow_moments.py)
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from feeds.errors import InsufficientDataError
 from feeds.instruments import InstrumentSpec
 from sim.flow import simulate_flow
 from sim.flow_measure import NS, FlowCounts, TapeArrays, arrays_of, count_flow
-from sim.flow_moments import SIGN_LAGS, MarketOrders, Moments, autocorrelation, market_orders, moments_of
+from sim.flow_moments import MarketOrders, Moments, autocorrelation, market_orders, moments_of
 from sim.flow_params import FlowParams
 
 #: A median spread is this share of the K distances: the touch moves inside them, and depth behind it is seen.
@@ -31,9 +32,9 @@ _SIZES = 200
 #: reporting orders behind them.
 _WELL_SEEN = 0.9
 #: Bounds of the search.
-_MOST_SPLIT, _STEEPEST, _LEANS = 0.8, 6.0, (0.5, 6.0)
+_MOST_SPLIT, _STEEPEST, _LEANS, _SCALES = 0.7, 6.0, (0.5, 6.0), (0.25, 1.6)
 _ROUNDS, _SIM_SECONDS, _SEED, _START_NS = 8, 14_400, 20_130_607, 1_700_000_000 * NS
-_MOST_EVENTS = 400_000
+_MOST_EVENTS = 250_000
 
 _SOURCE = {
     "increment_ticks": "quoting increment, coarsened until the median spread is a quarter of the distances",
@@ -44,8 +45,8 @@ _SOURCE = {
     "market_lots": "equally likely quantiles",
     "profile_orders": "order-seconds over time in the simulated flow itself: its stationary book",
     "spread_ticks": "mean over time",
-    "split_share": "indirect inference: mean sign autocorrelation at lags 1 to 10",
-    "split_exponent": "slope of log sign autocorrelation on log lag, 1 to 30, plus 1; less where its level needs it",
+    "split_share": "least squares on the sign autocorrelation, lags 1 to 30",
+    "split_exponent": "least squares on the sign autocorrelation, lags 1 to 30",
     "imbalance_slope": "indirect inference: slope of the taker's sign on the imbalance",
     "lean": "indirect inference: variance of the mid over 10 s to that over a minute",
     "sigma": "indirect inference: variance of the mid over a minute",
@@ -102,7 +103,7 @@ def _counted(tape: TapeArrays, counts: FlowCounts, orders: MarketOrders, target:
     seconds = tape.seconds
     sd, persistence = activity_of(np.concatenate([counts.arrival_ns, orders.ts_ns]))
     market_lots = sizes_of(orders.lots)
-    share, exponent = splitting_of(orders.signs, target.sign_memory)
+    share, exponent = splitting_of(orders.signs)
     return FlowParams(
         increment_ticks=increment,
         limit_rate=tuple((counts.limits / seconds / 2).tolist()),
@@ -141,34 +142,25 @@ def sizes_of(lots: np.ndarray) -> tuple[int, ...]:
     return tuple(int(x) for x in np.maximum(1, np.quantile(lots, at, method="nearest")))
 
 
-def sign_exponent(signs: np.ndarray) -> float:
-    """Decay of the sign autocorrelation, within [0.2, 0.9]; 0.5, the usual one, where too little is positive."""
-    lags = np.arange(1, 31)
-    values = autocorrelation(signs.astype(float), lags)
-    fine = values > 1.0 / np.sqrt(max(signs.size, 1))
-    if fine.sum() < 8:
-        return 0.5
-    slope = np.polyfit(np.log(lags[fine]), np.log(values[fine]), 1)[0]
-    return float(np.clip(-slope, 0.2, 0.9))
-
-
-def splitting_of(signs: np.ndarray, memory: float) -> tuple[float, float]:
-    """Share of split orders and tail exponent that give a mean sign autocorrelation ``memory`` at lags 1 to 10.
+def splitting_of(signs: np.ndarray) -> tuple[float, float]:
+    """Share of split orders and tail exponent whose sign autocorrelation is nearest to the measured one, lags 1 to 30.
 
     Children of hidden orders of length L, sent one hidden order after the other, agree at lag k with probability
     sum over L > k of (L - k) p(L) / mean L beyond chance; a share q of children makes it q^2 at a lag of q k children.
-    The exponent is the measured one, or a smaller one where the level would need more than `_MOST_SPLIT` of the orders.
+    Nearest in squared error.
     """
-    length = np.arange(1, 1001)
-    for exponent in np.arange(1.0 + sign_exponent(signs), 1.1, -0.05):
+    lags, length = np.arange(1, 31), np.arange(1, 1002)
+    measured = autocorrelation(signs.astype(float), lags)
+    shares, best, found = np.arange(0.0, _MOST_SPLIT + 0.01, 0.02), np.inf, (0.0, 1.5)
+    for exponent in np.arange(1.1, 2.51, 0.05):
         tail = length**-exponent
         behind = np.concatenate([np.cumsum(tail[::-1])[::-1], [0.0]])
-        agreement = behind / behind[0]
-        for share in np.arange(0.0, _MOST_SPLIT + 0.01, 0.02):
-            at = np.interp(share * SIGN_LAGS, np.arange(agreement.size), agreement)
-            if share * share * at.mean() >= memory:
-                return float(share), float(exponent)
-    return _MOST_SPLIT, 1.1
+        for share in shares:
+            curve = share**2 * np.interp(share * lags, np.arange(behind.size), behind) / behind[0]
+            error = float(((curve - measured) ** 2).sum())
+            if error < best:
+                best, found = error, (float(share), float(exponent))
+    return found
 
 
 def activity_of(arrival_ns: np.ndarray) -> tuple[float, float]:
@@ -183,21 +175,23 @@ def activity_of(arrival_ns: np.ndarray) -> tuple[float, float]:
     centred = counts / counts.mean() - 1.0
 
     def logarithm(lags: range) -> float:
-        covariance = np.mean([float(np.mean(centred[k:] * centred[:-k])) for k in lags])
-        return float(np.log1p(max(covariance, 0.0)))
+        covariance = float(np.mean([float(np.mean(centred[k:] * centred[:-k])) for k in lags]))
+        return math.log1p(max(covariance, 0.0))
 
     short, long = logarithm(range(1, 6)), logarithm(range(40, 61))
     if short < 1e-3:
         return 0.0, 0.0
-    decay = np.clip(long / short, 1e-3, 0.999) ** (1.0 / 47.0)
-    return float(np.sqrt(min(short / decay**3, 1.5))), float(min(decay, 0.9995))
+    decay = float(np.clip(long / short, 1e-3, 0.999)) ** (1.0 / 47.0)
+    variance = float(short / decay**3)
+    return min(variance, 1.5) ** 0.5, float(min(decay, 0.9995))
 
 
-def _matched(params: FlowParams, target: Moments, mid: float) -> FlowParams:
+def _matched(counted: FlowParams, target: Moments, mid: float) -> FlowParams:
     """Move the uncounted parameters until a simulated tape has the moments of the real one."""
+    params = counted
     for step in range(_ROUNDS):
         moments, _ = simulated_moments(params, mid)
-        params = _moved(params, target, moments, 1.0 if step < _ROUNDS // 2 else 0.5)
+        params = _moved(params, counted, target, moments, 1.0 if step < _ROUNDS // 2 else 0.5)
     _, profile = simulated_moments(params, mid)
     return dataclasses.replace(params, profile_orders=tuple(profile.tolist()))
 
@@ -211,7 +205,7 @@ def simulated_moments(params: FlowParams, mid: float) -> tuple[Moments, np.ndarr
     return moments_of(tape, market_orders(tape)), counts.exposure / tape.seconds / 2
 
 
-def _moved(params: FlowParams, target: Moments, now: Moments, pace: float) -> FlowParams:
+def _moved(params: FlowParams, counted: FlowParams, target: Moments, now: Moments, pace: float) -> FlowParams:
     """One step of the search; a ratio never moves a parameter by more than a factor of two."""
 
     def ratio(wanted: float, found: float, power: float = 1.0) -> float:
@@ -221,15 +215,16 @@ def _moved(params: FlowParams, target: Moments, now: Moments, pace: float) -> Fl
 
     spread = ratio(now.spread_ticks, target.spread_ticks)
     inside = np.arange(1, params.levels + 1) <= max(1.0, target.spread_ticks / params.increment_ticks)
+    scale = np.asarray(params.limit_rate) / np.maximum(np.asarray(counted.limit_rate), 1e-12)
+    scale = np.where(inside, np.clip(scale * spread, *_SCALES), 1.0)
     cancels = ratio(now.touch_lots, target.touch_lots, 0.5)
     slope = params.imbalance_slope + pace * 2.0 * (target.imbalance - now.imbalance) / (1.0 - params.split_share)
     per_minute = 60.0 * params.market_rate * float(np.mean(np.square(params.market_lots, dtype=float)))
     largest = float(np.sqrt(0.5 * target.variance_60s / per_minute))
     return dataclasses.replace(
         params,
-        limit_rate=tuple((np.where(inside, spread, 1.0) * np.asarray(params.limit_rate)).tolist()),
+        limit_rate=tuple((scale * np.asarray(counted.limit_rate)).tolist()),
         cancel_rate=tuple((cancels * np.asarray(params.cancel_rate)).tolist()),
-        split_share=min(0.9, params.split_share * ratio(target.sign_memory, now.sign_memory, 0.5)),
         imbalance_slope=float(np.clip(slope, -_STEEPEST, _STEEPEST)),
         lean=float(np.clip(params.lean * ratio(target.variance_ratio, now.variance_ratio), *_LEANS)),
         sigma=max(1e-7, params.sigma * ratio(target.variance_60s, now.variance_60s, 0.5)),

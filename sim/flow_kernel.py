@@ -4,8 +4,8 @@ Random numbers belong to the arrival, order, second, or hidden order they decide
 the flow does only as far as the book it meets is another one. The last order of a side that is cancelled or filled by
 the flow steps back by an increment: the displayed book stays two-sided unless an own order empties a side.
 
-Here: the opening book, arrivals, cancellations, seconds, the run to a moment. Not here: own orders (sim/flow_own.py),
-the twin in plain Python (sim/flow_python.py), tables (sim/flow.py).
+Here: the opening book, arrivals, cancellations, the run to a moment. Not here: what a new second changes
+(sim/flow_clock.py), own orders (sim/flow_own.py), the twin in plain Python (sim/flow_python.py).
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import numpy as np
 from numba import njit
 
 from feeds.schema import ACTION_CODE
-from sim.book import add, best_price, best_size, cancel, clear, depth, fill
+from sim.book import add, best_price, best_size, cancel, clear, fill
 from sim.book_state import ASK, BID, LEVELS, OK, Book
 from sim.compile_options import ENTRY, INNER
+from sim.flow_clock import NS, OF_ACTIVITY, next_second, set_activity
 from sim.flow_heap import has_room, pop, push, replace_first
-from sim.flow_own import best_of_others, forget, id_of, note_fill
+from sim.flow_own import forget, id_of, note_fill
+from sim.flow_record import record
 from sim.flow_state import (
     ACTIVITY,
     ACTIVITY_SD,
@@ -39,25 +41,14 @@ from sim.flow_state import (
     LOG_ACTIVITY,
     MAX_ROWS_A_STEP,
     MEAN_LOTS,
-    MID_RING,
-    MIDS,
     NEXT_ARRIVAL,
     NOW_NS,
     OPENING,
-    PERSISTENCE,
-    ROW_ACTION,
-    ROW_BOOK,
-    ROW_ID,
-    ROW_PRICE,
-    ROW_SIDE,
-    ROW_SIZE,
-    ROW_TS,
     ROWS,
     SECOND,
     SECOND_NS,
     SECOND_START,
     SECONDS,
-    SIGMA,
     SPLIT_LEFT,
     SPLIT_NUMBER,
     SPLIT_POWER,
@@ -81,19 +72,13 @@ _WAIT, _KIND, _SIDE, _SIZE, _SPLIT = 0, 1, 2, 3, 4
 #: Draws of an order each time it is asked: waiting time until then, the answer.
 _UNTIL, _ANSWER = 0, 1
 _ASKS = 1 << 12
-#: Draws of a second: activity and efficient price, two each; of a hidden order: length, side.
-_OF_ACTIVITY, _OF_PRICE = 0, 2
+#: Draws of a hidden order: length, side.
 _LENGTH, _WHICH = 0, 1
 MAX_SPLIT = 1000.0
 #: Probability of the less likely side at least: where nobody joined a side, its last order would pin the mid for good.
 DOUBT = 0.05
 #: Added to the id of a side's last order when it steps back.
 STEPPED_BACK = 1 << 40
-#: Added to the number of a second, which is negative while the flow warms up.
-SECOND_OFFSET = 1_000_000
-#: Levels a side behind the depth columns, as in sim/replay.py.
-DEPTH_LEVELS = 10
-NS = 1_000_000_000
 
 
 @njit(**ENTRY)
@@ -105,8 +90,8 @@ def start(state: FlowState, tables: FlowTables, start_ns: int, warm_up_s: int, m
     state.counts[NOW_NS] = state.counts[SECOND_NS] = start_ns - warm_up_s * NS
     state.counts[SECOND] = -warm_up_s
     state.clock[EFFICIENT] = mid
-    state.clock[LOG_ACTIVITY] = tables.scalars[ACTIVITY_SD] * normal(state.keys[SECONDS], 0, _OF_ACTIVITY)
-    _set_activity(state, tables)
+    state.clock[LOG_ACTIVITY] = tables.scalars[ACTIVITY_SD] * normal(state.keys[SECONDS], 0, OF_ACTIVITY)
+    set_activity(state, tables)
     step = int(tables.scalars[INCREMENT])
     bid = int(mid / step - 0.5 * spread) * step
     ask = bid + spread * step
@@ -147,7 +132,7 @@ def run(state: FlowState, tables: FlowTables, until_ns: int) -> bool:
                 _arrive(state, tables, ts_ns)
         if until_ns < state.counts[SECOND_NS] + NS:
             break
-        _next_second(state, tables)
+        next_second(state, tables)
     state.counts[NOW_NS] = max(state.counts[NOW_NS], until_ns)
     return True
 
@@ -332,70 +317,3 @@ def _take(state: FlowState, tables: FlowTables, side: int, lots: int, ts_ns: int
         if last:
             break
     return traded
-
-
-@njit(**INNER)
-def _next_second(state: FlowState, tables: FlowTables) -> None:
-    bid, ask = best_of_others(state, BID), best_of_others(state, ASK)
-    if bid > 0 and ask > 0:
-        state.mids[state.counts[MIDS] % MID_RING] = 0.5 * (bid + ask)
-        state.counts[MIDS] += 1
-    number = state.counts[SECOND] + 1
-    at = number + SECOND_OFFSET
-    if state.efficient.size > 0:
-        last = state.efficient.size - 1
-        now, before = min(max(number, 0), last), min(max(number - 1, 0), last)
-        state.clock[EFFICIENT] *= math.exp(state.efficient[now] - state.efficient[before])
-    else:
-        step = math.sqrt(state.clock[ACTIVITY]) * normal(state.keys[SECONDS], at, _OF_PRICE)
-        state.clock[EFFICIENT] *= math.exp(tables.scalars[SIGMA] * step)
-    state.clock[SECOND_START] += state.clock[ACTIVITY]
-    persistence = tables.scalars[PERSISTENCE]
-    shock = tables.scalars[ACTIVITY_SD] * math.sqrt(1.0 - persistence * persistence)
-    state.clock[LOG_ACTIVITY] *= persistence
-    state.clock[LOG_ACTIVITY] += shock * normal(state.keys[SECONDS], at, _OF_ACTIVITY)
-    state.counts[SECOND] = number
-    state.counts[SECOND_NS] += NS
-    _set_activity(state, tables)
-
-
-@njit(**INNER)
-def _set_activity(state: FlowState, tables: FlowTables) -> None:
-    """Activity of the present second, with mean 1 where it is our own."""
-    sd = tables.scalars[ACTIVITY_SD]
-    value = math.exp(state.clock[LOG_ACTIVITY] - 0.5 * sd * sd)
-    if state.activity.size > 0:
-        value = state.activity[min(max(state.counts[SECOND], 0), state.activity.size - 1)]
-    state.clock[ACTIVITY] = max(value, 1e-6)
-
-
-@njit(**INNER)
-def record(state: FlowState, ts_ns: int, action: int, side: int, order_id: int, price: int, lots: int) -> None:
-    """Write an event and the book after it, where events are recorded at all."""
-    if state.rows.shape[0] == 0:
-        return
-    n, book = state.counts[ROWS], state.book
-    state.counts[ROWS] = n + 1
-    row = state.rows[n]
-    row[ROW_TS], row[ROW_ACTION], row[ROW_SIDE] = ts_ns, action, side
-    row[ROW_ID], row[ROW_PRICE], row[ROW_SIZE] = order_id, price, lots
-    for s in range(2):
-        row[ROW_BOOK + 2 * s] = best_price(book, s)
-        row[ROW_BOOK + 2 * s + 1] = best_size(book, s)
-        row[ROW_BOOK + 4 + s] = depth(book, s, DEPTH_LEVELS)
-    if state.level_rows.shape[0] > 0:
-        _record_levels(state, n)
-
-
-@njit(**INNER)
-def _record_levels(state: FlowState, n: int) -> None:
-    """Ask price, ask lots, bid price, bid lots a level, best first; 0 where there is none."""
-    levels = state.level_rows.shape[1] // 4
-    for s in range(2):
-        first = 2 if s == BID else 0
-        best = state.book.counters[LEVELS + s] - 1
-        for i in range(levels):
-            there = best - i >= 0
-            key = state.book.level_key[s, best - i] if there else 0
-            state.level_rows[n, 4 * i + first] = key if s == BID else -key
-            state.level_rows[n, 4 * i + first + 1] = state.book.level_size[s, best - i] if there else 0

@@ -118,7 +118,8 @@ class FlowParams:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FlowParams:
         """The inverse of `to_dict`."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)
 
     def to_json(self) -> str:
         """One JSON object."""

@@ -44,14 +44,13 @@ SAVED_COLUMNS = 7
 ANONYMOUS = 0  # anonymous orders so far: the next one's id is -1 - this
 CORRECTED = 1  # rows that needed a correction
 MOST_ORDERS = 2
-MOST_LEVELS = 3
-N_COUNTS = 4
+N_COUNTS = 3
 
 ADD, MODIFY, CANCEL = ACTION_CODE["A"], ACTION_CODE["M"], ACTION_CODE["C"]
 FILL, TRADE = ACTION_CODE["F"], ACTION_CODE["T"]
 
 
-@njit(**INNER)
+@njit(**ENTRY)
 def apply_row(
     book: Book, entered: np.ndarray, counts: np.ndarray, rows: np.ndarray, i: int, waiting: np.ndarray
 ) -> None:
@@ -185,7 +184,6 @@ def record(
         rows[i, ROW_HIT] = entered[rows[i, ROW_ORDER]] if executes else UNKNOWN
         apply_row(book, entered, counts, rows, i, waiting)
         counts[MOST_ORDERS] = max(counts[MOST_ORDERS], book.free.size - book.counters[FREE_SLOTS])
-        counts[MOST_LEVELS] = max(counts[MOST_LEVELS], book.counters[LEVELS + BID], book.counters[LEVELS + ASK])
 
 
 @njit(**ENTRY)

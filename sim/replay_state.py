@@ -63,8 +63,9 @@ class Replay(NamedTuple):
 
 def new_replay(tape: ReplayTape, half_life_ns: float) -> Replay:
     """An empty state for ``tape``."""
-    # One slot to spare: a correction may add before it removes.
-    book = new_book(tape.most_orders + 2, tape.most_levels + 2)
+    # Slots to spare: within a row an order may come before another goes. As many levels as orders: pending orders that
+    # a correction displays for a moment are not in the tape's count of levels, and levels have no guard.
+    book = new_book(tape.most_orders + 2)
     return Replay(
         rows=tape.rows,
         book=book,

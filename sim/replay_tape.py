@@ -20,7 +20,6 @@ from sim.market import VIEW_SAMPLE_NS
 from sim.replay_rows import (
     ANONYMOUS,
     CORRECTED,
-    MOST_LEVELS,
     MOST_ORDERS,
     N_COUNTS,
     NOT_STATED,
@@ -56,7 +55,6 @@ class ReplayTape:
         quoted: (n,) for each row itself or the first row behind it with a two-sided book; n where there is none.
         orders: Different order ids.
         most_orders: Most orders in the book at once.
-        most_levels: Most levels of a side at once.
         corrected_rows: Rows at which the book had to be brought in line with what they state.
     """
 
@@ -69,7 +67,6 @@ class ReplayTape:
     quoted: np.ndarray
     orders: int
     most_orders: int
-    most_levels: int
     corrected_rows: int
 
 
@@ -103,7 +100,6 @@ def prepare_tape(tape: pl.DataFrame) -> ReplayTape:
         save(book, entered, saved[-1])
         anonymous.append(counts[ANONYMOUS])
         record(book, entered, counts, rows, first, min(first + SAVE_EVERY, rows.shape[0]), waiting)
-    rows.flags.writeable = False
     first_second, variance = _variance(rows, quoted)
     return ReplayTape(
         rows=rows,
@@ -115,7 +111,6 @@ def prepare_tape(tape: pl.DataFrame) -> ReplayTape:
         quoted=_next_true(quoted),
         orders=orders,
         most_orders=int(counts[MOST_ORDERS]),
-        most_levels=int(counts[MOST_LEVELS]),
         corrected_rows=int(counts[CORRECTED]),
     )
 

@@ -35,11 +35,11 @@ class DqnConfig:
     """
 
     layers: tuple[int, ...] = (64, 64)
-    lr: float = 1e-3
+    lr: float = 3e-4
     gamma: float = 1.0
     batch: int = 256
     replay: int = 100_000
-    train_every: int = 4
+    train_every: int = 2
     target_every: int = 250
     warm_up: float = 0.05
     explore_until: float = 0.6

@@ -24,7 +24,7 @@ BLOCK_NS = 30 * 60 * 1_000_000_000
 PARTS = ("spread_bps", "timing_bps", "fees_bps")
 
 SIDES = ("buy", "sell")
-_ROWS = {
+_ROWS: dict[str, Any] = {
     "market": pl.String,
     "policy": pl.String,
     "training_seed": pl.Int64,

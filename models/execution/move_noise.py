@@ -60,11 +60,12 @@ class MoveNoise:
             rewards: (n,) in bps of the parent order.
         """
         x, y = self._regressors(steps), steps.moves.astype(np.float64)
-        self.coefficients = np.linalg.solve(x.T @ x + PENALTY * len(y) * np.eye(x.shape[1]), x.T @ y)
+        normal = x.T @ x + PENALTY * len(y) * np.eye(x.shape[1])
+        self.coefficients = np.asarray(np.linalg.solve(normal, x.T @ y), dtype=np.float64)
         news = self._news(steps)
         products = np.bincount(steps.actions, weights=news * rewards, minlength=self.actions)
         squares = np.bincount(steps.actions, weights=news * news, minlength=self.actions)
-        self.weights = np.where(squares > 0.0, products / np.where(squares > 0.0, squares, 1.0), 0.0)
+        self.weights = np.divide(products, squares, out=np.zeros(self.actions, dtype=np.float64), where=squares > 0.0)
 
     def of(self, steps: Steps) -> npt.NDArray[np.float32]:
         """What to subtract from the rewards of ``steps``, shape (n,), float32."""

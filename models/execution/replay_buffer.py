@@ -70,15 +70,28 @@ class ReplayBuffer:
     ) -> None:
         """Keep one transition, in place of the oldest where the ring is full."""
         row = self.added % self.ring.actions.shape[0]
-        for column, value in zip(self.ring, (state, action, reward, next_state, discount, share, move), strict=True):
-            column[row] = value
+        ring = self.ring
+        ring.states[row], ring.actions[row], ring.rewards[row] = state, action, reward
+        ring.next_states[row], ring.discounts[row] = next_state, discount
+        ring.shares[row], ring.moves[row] = share, move
         self.added += 1
 
     def kept(self) -> Transitions:
         """Views of all transitions kept, in no order that matters."""
-        return Transitions(*(column[: len(self)] for column in self.ring))
+        return self._rows(slice(0, len(self)))
 
     def sample(self, batch: int, random: np.random.Generator) -> Transitions:
         """Draw ``batch`` transitions with replacement."""
-        rows = random.integers(0, len(self), size=batch)
-        return Transitions(*(column[rows] for column in self.ring))
+        return self._rows(random.integers(0, len(self), size=batch))
+
+    def _rows(self, rows: slice | npt.NDArray[np.int64]) -> Transitions:
+        ring = self.ring
+        return Transitions(
+            ring.states[rows],
+            ring.actions[rows],
+            ring.rewards[rows],
+            ring.next_states[rows],
+            ring.discounts[rows],
+            ring.shares[rows],
+            ring.moves[rows],
+        )

@@ -66,8 +66,11 @@ def _against(name: str, difference: Sequence[float | None]) -> str:
 
 
 def _ratio(line: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
-    # a share of a cost that may be 0 or negative means nothing
-    if reference is None or (reference["is_low"] or 0.0) <= 0.0 or line["vs_twap_taker_bps"] is None:
+    # a share of a cost that may be 0 or negative means nothing, nor does one of a difference that may be 0
+    if reference is None or (reference["is_low"] or 0.0) <= 0.0:
+        return ""
+    low, high = line["vs_twap_low"], line["vs_twap_high"]
+    if low is None or high is None or low <= 0.0 <= high:
         return ""
     share = -line["vs_twap_taker_bps"] / reference["is_bps"]
     return f" That is {abs(share):.0%} {'less' if share >= 0 else 'more'} than {_plain(reference['policy'])}."

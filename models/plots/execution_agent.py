@@ -140,8 +140,8 @@ def _panel(axis: Axes, frame: pl.DataFrame, colours: Mapping[int, str]) -> bool:
     places = np.searchsorted(y, frame["y"].to_numpy()), np.searchsorted(x, frame["x"].to_numpy())
     cells[places] = [rank[action] for action in frame["action"].to_list()]
     palette = ListedColormap(list(colours.values())).with_extremes(bad="white")
-    limits = {"vmin": -0.5, "vmax": len(colours) - 0.5}
-    axis.pcolormesh(_edges(x), _edges(y), np.ma.masked_invalid(cells), cmap=palette, rasterized=True, **limits)
+    shown, last = np.ma.masked_invalid(cells), len(colours) - 0.5
+    axis.pcolormesh(_edges(x), _edges(y), shown, cmap=palette, vmin=-0.5, vmax=last)
     label_axes(axis, *(str(frame[name][0]) if name in frame.columns else name[0] for name in ("x_label", "y_label")))
     return bool(np.isnan(cells).any())
 

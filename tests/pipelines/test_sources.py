@@ -136,3 +136,44 @@ def test_a_landing_zone_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "data" / "landing").write_text("a file where the folder should be")
     with pytest.raises(T2TError, match=r"landing zone of tiny; .*Check free space and permissions"):
         stage_sources(load_study(write_study(tmp_path, sources=tree)), tmp_path / "data")
+
+
+@pytest.fixture
+def tiny_market(tmp_path, monkeypatch):
+    """A simulated market of ten minutes in an own $T2T_DATA."""
+    import sim.demo_market as demo
+    from sim.flow_params import FlowParams
+    from tests.support.demo_markets import DATES, small_market
+
+    config = small_market(name="tiny", dates=DATES[:1], session_s=600, crash=None)
+    monkeypatch.setattr(demo, "DEMO_MARKETS", {"tiny": config})
+    monkeypatch.setattr(demo, "fitted_flow", FlowParams.example)
+    monkeypatch.setenv("T2T_DATA", str(tmp_path / "data"))
+    return tmp_path / "data" / "_simulated"
+
+
+def test_a_simulated_source_is_generated_on_first_use_and_found_afterwards(tiny_market):
+    told = []
+    first = resolve(source("simulate:tiny/lobster/*.zip", "lobster"), told.append)
+    assert len(told) == 1 and "simulating tiny" in told[0]
+    assert [path.name for path in first] == ["ELM@SIM_2026-03-06_34200000_34800000_5.zip"]
+    assert first[0].is_relative_to(tiny_market)
+    assert resolve(source("simulate:tiny/lobster/*.zip", "lobster"), told.append) == first and len(told) == 1
+    assert [path.name for path in resolve(source("simulate:tiny/news.csv"))] == ["news.csv"]
+
+
+@pytest.mark.parametrize("path", ["simulate:tiny", "simulate:tiny/*", "simulate:tiny/**/*"])
+def test_no_simulated_source_names_the_truth(tiny_market, path):
+    found = resolve(source(path))
+    inside = [file for one in found for file in ([one] if one.is_file() else one.rglob("*"))]
+    assert inside and not any(file.suffix == ".parquet" or file.name == "plant.json" for file in inside)
+
+
+def test_a_simulated_market_that_is_unknown_is_named(tiny_market):
+    with pytest.raises(StudyError, match=r"received 'nothing'; expected one of \['tiny'\]"):
+        resolve(source("simulate:nothing/news.csv"))
+
+
+def test_a_file_that_a_simulated_market_lacks_is_an_error(tiny_market):
+    with pytest.raises(StudyError, match=r"source 'simulate:tiny/other\.csv'; received no file there"):
+        resolve(source("simulate:tiny/other.csv"))

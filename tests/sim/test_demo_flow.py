@@ -38,16 +38,26 @@ def crash_day():
 
 def test_shapes_stay_and_units_change():
     instrument = DemoInstrument("XYZ", "Xyz", 50.0, 3.0, 60_000, 120)
-    scaled = scale_flow(FITTED, instrument, FlowScale(market_share=0.1))
-    for name in ("limit_rate", "cancel_rate"):
+    scaled = scale_flow(FITTED, instrument, FlowScale(market_share=0.1, depth_share=0.5))
+    for name in ("limit_rate", "cancel_rate", "profile_orders"):
         ratios = np.array(getattr(scaled, name)) / np.array(getattr(FITTED, name))
         assert ratios == pytest.approx(ratios[0] * np.ones(ratios.size))
+    depth = [sum(flow.limit_rate) / sum(flow.cancel_rate) for flow in (scaled, FITTED)]
+    assert depth[0] == pytest.approx(0.5 * depth[1])
+    assert scaled.profile_orders[0] == pytest.approx(0.5 * FITTED.profile_orders[0])
     assert scaled.market_rate == pytest.approx(0.1 * 2 * sum(scaled.limit_rate))
     assert np.mean(scaled.limit_lots) == pytest.approx(instrument.mean_lots, rel=0.15)
+    assert scaled.impact_per_lot * np.mean(scaled.market_lots) == pytest.approx(FlowScale().impact_bps * 1e-4)
     assert all(size >= 1 and (size < 100 or size % 100 == 0) for size in (*scaled.limit_lots, *scaled.market_lots))
-    assert (scaled.increment_ticks, scaled.profile_orders) == (CENT_TICKS, FITTED.profile_orders)
+    assert (scaled.increment_ticks, scaled.spread_ticks) == (CENT_TICKS, FITTED.spread_ticks)
     same = ("split_share", "split_exponent", "imbalance_slope", "lean", "activity_sd", "activity_persistence")
     assert [getattr(scaled, name) for name in same] == [getattr(FITTED, name) for name in same]
+
+
+def test_sizes_far_out_in_the_tail_are_cut():
+    tailed = replace(FITTED, limit_lots=(1, 10, 10, 10, 10_000), market_lots=(1, 10_000))
+    scaled = scale_flow(tailed, small_market().instruments[0], FlowScale(largest=4.0))
+    assert max(*scaled.limit_lots, *scaled.market_lots) == 4 * small_market().instruments[0].mean_lots
 
 
 def test_the_compiled_autoregression_is_the_plain_one_and_stationary():
@@ -87,7 +97,9 @@ def test_the_pace_is_about_the_one_aimed_at():
 
 def test_the_same_seed_gives_the_same_events_and_instruments_differ(crash_day):
     assert np.array_equal(crash_day[1].rows, simulate(small_market(), 1)[1].rows)
-    assert not np.array_equal(crash_day[1].rows, simulate(small_market(seed=8), 1)[1].rows[: crash_day[1].rows.shape[0]])
+    assert not np.array_equal(
+        crash_day[1].rows, simulate(small_market(seed=8), 1)[1].rows[: crash_day[1].rows.shape[0]]
+    )
 
 
 def test_more_room_changes_nothing(crash_day):
@@ -114,8 +126,14 @@ def test_the_crash_is_seen_once_and_most_of_it_is_recovered(crash_day):
     before = np.array([path[max(0, i - 30) : i + 1].max() for i in range(path.size)])
     fallen = seconds[before - path > 100]
     assert fallen.size and CRASH.start_s < fallen.min() and fallen.max() < CRASH.end_s + 120
-    level = {name: path[seconds == second][0] for name, second in
-             {"before": 2390, "low": CRASH.start_s + CRASH.fall_s + CRASH.hold_s, "after": CRASH.end_s + 60}.items()}
+    level = {
+        name: path[seconds == second][0]
+        for name, second in {
+            "before": 2390,
+            "low": CRASH.start_s + CRASH.fall_s + CRASH.hold_s,
+            "after": CRASH.end_s + 60,
+        }.items()
+    }
     assert level["low"] - level["before"] < -0.5 * CRASH.fall_bps
     assert level["after"] - level["low"] > 0.4 * CRASH.fall_bps
 

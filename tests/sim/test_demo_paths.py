@@ -1,5 +1,6 @@
 """The plant of the demo market: what is planned is what is stated, and nothing else."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_headlines_keep_their_distance_and_stay_inside_the_session(seed, seconds
         moments = [line.second for line in own]
         assert len(own) <= least + more and (seconds < 23_400 or len(own) >= least)
         assert all(margin <= second < seconds - margin for second in moments)
-        assert all(b - a >= config.news.gap_s for a, b in zip(moments, moments[1:], strict=False))
+        assert all(b - a >= config.news.gap_s for a, b in itertools.pairwise(moments))
         assert all(instrument.company in line.text and line.mood in MOODS for line in own)
 
 
@@ -141,7 +142,9 @@ def test_the_truth_is_what_the_paths_hold():
     truth = truth_of(config, plan)
     assert dict(truth.schema) == TRUTH
     assert truth.height == plan.seconds // GRID_S * 3
-    starts = {(piece.instrument, second) for piece in plan.drifts for second in range(piece.start_s - 310, piece.start_s)}
+    starts = {
+        (piece.instrument, second) for piece in plan.drifts for second in range(piece.start_s - 310, piece.start_s)
+    }
     for place, instrument in enumerate(config.instruments):
         rows = truth.filter(pl.col("symbol") == instrument.symbol)
         seconds = (rows["ts"].to_numpy() - plan.open_ns) // 10**9

@@ -97,7 +97,7 @@ def tape():
 
 def test_the_table_is_a_tape_whose_book_follows_from_its_events(tape):
     raw = tape.select(list(RAW_TICKS))
-    assert dict(raw.schema) == {name: kind for name, kind in RAW_TICKS.items()}
+    assert dict(raw.schema) == RAW_TICKS
     replayed, stats = with_book(raw)
     assert replayed.equals(raw)
     assert (stats.unknown_ids, stats.duplicate_ids, stats.pending_orders) == (0, 0, 0)

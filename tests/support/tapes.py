@@ -82,7 +82,7 @@ def mirrored(tape: pl.DataFrame, around: int) -> pl.DataFrame:
         swapped += [pl.col(f"{other}_{what}").alias(f"{one}_{what}") for what in _BOOK[1:]]
     return tape.with_columns(
         pl.col("side").cast(pl.String).replace_strict(flipped).cast(tape.schema["side"]),
-        2 * around - pl.col("price"),
+        (2 * around - pl.col("price")).alias("price"),
         *swapped,
     )
 

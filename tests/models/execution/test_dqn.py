@@ -4,17 +4,16 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from feeds.errors import LakeError, SchemaError, StudyError
 from models.execution.baselines import twap_taker
 from models.execution.comparison import summarise
 from models.execution.config import DqnConfig
-from models.execution.dqn import potential, train_dqn
+from models.execution.dqn import drift_bps, potential, train_dqn
 from models.execution.dqn_policy import Agent, DqnPolicy
 from models.execution.evaluation import both_sides, evaluate
-from models.execution.replay_buffer import NStep, ReplayBuffer
+from models.execution.move_noise import MoveNoise, Steps
+from models.execution.replay_buffer import ReplayBuffer
 from tests.support.execution_inputs import a_policy
 from tests.support.linear_impact_env import DECISIONS, IMPACT_BPS, LinearImpactEnv
 
@@ -99,6 +98,7 @@ def test_a_start_of_other_layers_is_refused():
 
 def test_the_potential_is_minus_what_the_mid_has_cost_the_lots_left():
     info = {"side": 0, "parent_lots": 10, "remaining_lots": 4, "arrival_mid_ticks": 1e4, "mid_ticks": 10_005.0}
+    assert drift_bps(info) == pytest.approx(5.0)
     assert potential(info) == pytest.approx(-5.0 * 0.4)
     assert potential(info | {"side": 1}) == pytest.approx(5.0 * 0.4)
     assert potential(info | {"remaining_lots": 0}) == 0.0
@@ -142,38 +142,51 @@ def test_impossible_settings_are_refused(wrong):
         DqnConfig(**wrong)
 
 
-@settings(max_examples=30)
-@given(st.integers(1, 4), st.lists(st.integers(1, 6), min_size=1, max_size=5), st.sampled_from([1.0, 0.5]))
-def test_n_step_transitions_are_those_of_the_definition(n, lengths, gamma):
-    buffer = ReplayBuffer(100, 1)
-    memory = NStep(buffer, n, gamma)
-    expected = []
-    for episode, length in enumerate(lengths):
-        rewards = [10.0 * episode + step for step in range(length)]
-        states = [np.array([100 * episode + step], dtype=np.float32) for step in range(length + 1)]
-        for step in range(length):
-            memory.add(states[step], step, rewards[step], states[step + 1], step == length - 1)
-            last = min(length, step + n)
-            total = sum(gamma**k * rewards[step + k] for k in range(last - step))
-            discount = 0.0 if last == length else gamma ** (last - step)
-            expected.append((100 * episode + step, step, total, 100 * episode + last, discount))
-    rows = len(buffer)
-    found = zip(
-        buffer.states[:rows, 0],
-        buffer.actions[:rows],
-        buffer.rewards[:rows],
-        buffer.next_states[:rows, 0],
-        buffer.discounts[:rows],
-        strict=True,
-    )
-    assert sorted(found) == sorted(expected)
-
-
 def test_a_full_ring_forgets_the_oldest():
     buffer = ReplayBuffer(3, 1)
     for k in range(5):
-        buffer.add(np.array([k], np.float32), k, float(k), np.array([k], np.float32), 1.0)
-    assert len(buffer) == 3
-    assert sorted(buffer.actions.tolist()) == [2, 3, 4]
+        buffer.add(np.array([k], np.float32), k, float(k), np.array([k + 1], np.float32), 1.0, k / 10, k / 100)
+    assert len(buffer) == len(buffer.kept().actions) == 3
+    assert sorted(buffer.kept().actions.tolist()) == [2, 3, 4]
     drawn = buffer.sample(200, np.random.default_rng(0))
     assert set(drawn.actions.tolist()) == {2, 3, 4}
+    np.testing.assert_array_equal(drawn.states[:, 0] + 1, drawn.next_states[:, 0])
+    np.testing.assert_array_equal(drawn.states[:, 0], drawn.rewards)
+    np.testing.assert_allclose(drawn.shares, drawn.actions / 10, rtol=1e-6)
+    np.testing.assert_allclose(drawn.moves, drawn.actions / 100, rtol=1e-6)
+
+
+def made_steps(random, n=20_000):
+    """Steps in which the state foretells part of the move, action 2 pushes the mid, and the rest is news."""
+    states = random.normal(size=(n, 3)).astype(np.float32)
+    actions, shares = random.integers(0, 3, n), random.uniform(0, 1, n).astype(np.float32)
+    news = random.normal(0, 5, n)
+    foretold = 0.7 * states[:, 0] + 2.0 * shares * (actions == 2)
+    moves = (foretold + news).astype(np.float32)
+    # action 2 takes half of what is open before the move
+    exposed = shares * np.where(actions == 2, 0.5, 1.0)
+    rewards = (-exposed * moves - 0.3 * (actions == 1)).astype(np.float32)
+    return Steps(states, actions, shares, moves), rewards, -exposed * foretold - 0.3 * (actions == 1)
+
+
+def test_news_leaves_the_rewards_and_what_was_foretold_stays():
+    steps, rewards, wanted = made_steps(np.random.default_rng(1))
+    noise = MoveNoise(3)
+    noise.fit(steps, rewards)
+    quiet = rewards - noise.of(steps)
+    assert np.var(quiet - wanted) < 0.01 * np.var(rewards - wanted)
+    for action in range(3):
+        mine = steps.actions == action
+        assert quiet[mine].mean() == pytest.approx(wanted[mine].mean(), abs=0.1)
+    slope = np.polyfit(steps.states[:, 0], quiet, 1)[0]
+    assert slope == pytest.approx(np.polyfit(steps.states[:, 0], wanted, 1)[0], abs=0.08)
+
+
+def test_nothing_is_subtracted_before_a_fit_nor_for_an_action_never_taken():
+    steps, rewards, _ = made_steps(np.random.default_rng(2), n=50)
+    noise = MoveNoise(5)
+    assert not noise.of(steps).any()
+    noise.fit(steps, rewards)
+    unseen = steps._replace(actions=np.full(50, 4))
+    assert not noise.of(unseen).any()
+    assert noise.of(steps).any()

@@ -214,6 +214,9 @@ def test_a_share_of_twap_is_told_only_where_its_cost_is_shown_to_be_positive():
     assert "10% less than TWAP taker" in text(10.0)
     assert "less than" not in text(0.1)
     assert "it wins" in text(0.1)
+    unsure = 10.0 + np.random.default_rng(3).normal(0, 3, (2, 40))
+    said = verdict(summarise(hand_made({"twap_taker": unsure[0], "dqn/1": unsure[1] - 0.1}, {"dqn/1": 1})))
+    assert "no difference shown" in said and "less than" not in said and "more than" not in said
 
 
 def test_a_table_without_an_agent_says_so():
