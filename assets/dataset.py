@@ -45,8 +45,8 @@ def _sentiment(parts: StudyPartitions) -> dg.AssetsDefinition:
 
         date = context.partition_key
         origin = store.lake.manifest("headlines", date)
-        frame = score_headlines(store.lake.read("headlines", date))
         params = {"head": head_id()}
+        frame = score_headlines(store.lake.read("headlines", date), known=scored_before(store, date, params))
         manifest = store.lake.write("sentiment", frame, date, parents=[origin.id], params=params)
         mean = frame["score"].mean() if frame.height else None
         return dg.MaterializeResult(
@@ -58,6 +58,14 @@ def _sentiment(parts: StudyPartitions) -> dg.AssetsDefinition:
         )
 
     return sentiment
+
+
+def scored_before(store: StudyStore, date: str, params: dict[str, str]) -> pl.DataFrame | None:
+    """Scores of the newest other date made by the same head: a text keeps its score, so most of a week is known."""
+    earlier = [day for day in store.lake.dates("sentiment") if day < date]
+    if not earlier or store.lake.manifest("sentiment", earlier[-1]).params != params:
+        return None
+    return store.lake.read("sentiment", earlier[-1])
 
 
 def _feature_table(parts: StudyPartitions) -> dg.AssetsDefinition:

@@ -12,7 +12,7 @@ from feeds.errors import T2TError
 
 _MODULES = {
     "demo_market": "the simulated demo market: seconds to generate, events, what knowing the plant is worth",
-    "graph": "the whole graph on the embedded data: seconds, peak memory",
+    "graph": "the whole graph on the embedded data, both studies: seconds, peak memory",
     "load": "loading the code location cold: seconds against the 15 s limit",
     "sentiment": "headline scoring: texts a second, macro-F1 where the labelled headlines are here",
 }

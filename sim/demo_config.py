@@ -110,7 +110,7 @@ class CrashPlant:
     ticker: str = "ELM"
     date: str = "2026-03-12"
     start_s: int = 16_800
-    fall_bps: float = 250.0
+    fall_bps: float = 160.0
     fall_s: int = 90
     hold_s: int = 30
     recovery_share: float = 0.8

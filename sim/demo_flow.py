@@ -24,8 +24,9 @@ from sim.book import add
 from sim.book_state import ASK, BID, RESTING, Book, new_book
 from sim.demo_config import NS_PER_S, CrashPlant, DemoConfig, DemoInstrument
 from sim.demo_paths import CRASH, DayPlan
-from sim.flow_kernel import record, run, start
+from sim.flow_kernel import run, start
 from sim.flow_params import FlowParams
+from sim.flow_record import record
 from sim.flow_state import NOW_NS, ROWS, FlowState, new_state, opening_spread, tables_of
 
 #: LOBSTER's price unit, dollars, and the increment of quotes in it.
@@ -54,7 +55,7 @@ class FlowScale:
     """
 
     market_share: float = 0.08
-    depth_share: float = 0.45
+    depth_share: float = 0.55
     largest: float = 4.0
     impact_bps: float = 0.1
     mean_activity: float = 1.35

@@ -7,15 +7,20 @@ Here: the estimators. Not here: which columns go in (models/alpha/model.py).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 from models.alpha.config import AlphaConfig
 from models.metrics.forecast import Floats
+
+#: A pool as wide as the machine waits for its slowest thread: one other busy process makes it ten times slower.
+THREADS = max(1, (os.cpu_count() or 2) // 2)
 
 
 class Estimator(Protocol):
@@ -114,12 +119,14 @@ class GradientBoosting:
     def fit(self, x: Floats, y: Floats) -> GradientBoosting:
         """Grow the trees; features that are missing in every training row are left out."""
         self.present = np.logical_not(np.isnan(x).all(axis=0))
-        self.trees.fit(self._usable(x), y)
+        with threadpool_limits(limits=THREADS):
+            self.trees.fit(self._usable(x), y)
         return self
 
     def predict(self, x: Floats) -> Floats:
         """Sum of the trees."""
-        return np.asarray(self.trees.predict(self._usable(x)), dtype=np.float64)
+        with threadpool_limits(limits=THREADS):
+            return np.asarray(self.trees.predict(self._usable(x)), dtype=np.float64)
 
     def _usable(self, x: Floats) -> Floats:
         # the binning has no place for a column without a value; a constant column in its stead splits nothing

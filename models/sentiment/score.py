@@ -56,8 +56,15 @@ def score_headlines(
     *,
     encoder: SentenceEncoder | None = None,
     head: SentimentHead | None = None,
+    known: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Turn a HEADLINES frame into a SENTIMENT frame, row for row.
+
+    Args:
+        headlines: HEADLINES.
+        encoder: As for `score_texts`.
+        head: As for `score_texts`.
+        known: SENTIMENT rows of other dates scored by the same encoder and head: their texts are not scored again.
 
     Raises:
         SchemaError: The frame is no HEADLINES frame.
@@ -66,8 +73,13 @@ def score_headlines(
     headlines = conform(headlines, "headlines")
     if headlines.is_empty():
         return empty("sentiment")
-    scores = score_texts(headlines["headline"].to_list(), encoder=encoder, head=head)
-    return conform(headlines.hstack(scores), "sentiment")
+    scored = empty("sentiment").select("text_id", *SCORE_COLUMNS)
+    if known is not None:
+        scored = known.select("text_id", *SCORE_COLUMNS).unique("text_id", keep="first", maintain_order=True)
+    new = headlines.join(scored, on="text_id", how="anti").unique("text_id", keep="first", maintain_order=True)
+    fresh = score_texts(new["headline"].to_list(), encoder=encoder, head=head)
+    scored = pl.concat([scored, new.select("text_id").hstack(fresh)])
+    return conform(headlines.join(scored, on="text_id", how="left", maintain_order="left"), "sentiment")
 
 
 def _require_same_encoder(encoder: SentenceEncoder, head: SentimentHead) -> None:

@@ -101,6 +101,8 @@ def test_help_lists_every_command():
         "report",
         "status",
         "explain",
+        "models",
+        "approve",
         "bench",
         "studies",
         "train-sentiment",

@@ -145,7 +145,15 @@ def test_the_report_compares_the_nights_and_is_marked_simulated(flow):
     titles = [section["title"] for section in tree["sections"]]
     assert "Against earlier nights" in titles and "SIMULATED MARKET" in page
     figures = [figure["title"].lower() for section in tree["sections"] for figure in section["figures"]]
-    for wanted in ("regime", "correlation", "anomal", "slippage", "schedule", "learning", "policy"):
+    for wanted in (
+        "regime",
+        "correlation",
+        "anomal",
+        "distribution of the shortfall",
+        "inventory",
+        "learning",
+        "agent does",
+    ):
         assert any(wanted in title for title in figures), (wanted, figures)
     assert {"alpha_model", "execution_policy", "simulator_calibration"} <= set(tree["provenance"])
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sim.demo_config import DemoInstrument
+from sim.demo_config import DEMO_DATES, DemoConfig, DemoInstrument
 from sim.demo_flow import CENT_TICKS, FlowScale, _autoregression, scale_flow, simulate_day
 from sim.demo_paths import plan_market
 from sim.flow_params import FlowParams
@@ -124,7 +124,7 @@ def test_the_crash_is_seen_once_and_most_of_it_is_recovered(crash_day):
     seconds = np.arange(60, plan.seconds, 10)
     path = log_mid(plan, tape, seconds) * 1e4
     before = np.array([path[max(0, i - 30) : i + 1].max() for i in range(path.size)])
-    fallen = seconds[before - path > 100]
+    fallen = seconds[before - path > 0.5 * CRASH.fall_bps]
     assert fallen.size and CRASH.start_s < fallen.min() and fallen.max() < CRASH.end_s + 120
     level = {
         name: path[seconds == second][0]
@@ -156,3 +156,16 @@ def test_other_instruments_do_not_notice_the_crash():
     without = replace(config, crash=None)
     assert np.array_equal(simulate(config, 0, 0)[1].rows, simulate(without, 0, 0)[1].rows)
     assert not np.array_equal(simulate(config, 0, 1)[1].levels[-1], simulate(without, 0, 1)[1].levels[-1])
+
+
+def test_mids_are_correlated_about_as_stated():
+    config = replace(DemoConfig(), dates=DEMO_DATES[:4], crash=None)
+    moves = []
+    for day in range(4):
+        tapes = [simulate(config, day, place) for place in range(3)]
+        seconds = np.arange(60, tapes[0][0].seconds, 300)
+        moves.append([np.diff(log_mid(plan, tape, seconds)) for plan, tape in tapes])
+    found = np.corrcoef(np.concatenate(moves, axis=1))
+    # The lag of the mids behind the efficient prices takes a little off.
+    assert 0.4 < found[0, 1] < 0.7
+    assert 0.0 < min(found[0, 2], found[1, 2]) and max(found[0, 2], found[1, 2]) < 0.4

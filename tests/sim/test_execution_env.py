@@ -140,6 +140,16 @@ def test_fees_of_makers_and_takers_are_told_apart():
     assert info["fees_bps"] == pytest.approx((10 * 102 * 3 - 30 * 100 * 1) / (40 * 101))
 
 
+def test_spread_is_paid_against_the_mid_of_the_moment_and_timing_is_what_the_mid_had_moved():
+    env, _ = scripted(quotes=[(0, 100, 30, 102, 30), (5 * S, 102, 30, 106, 50)])
+    env.execute((20, 0, 0))
+    info = env.execute((20, 0, 0))[4]
+    unit = 1e4 / 101 / 40
+    assert info["spread_bps"] == pytest.approx(unit * (20 * 1 + 20 * 2))
+    assert info["timing_bps"] == pytest.approx(unit * 20 * 3)
+    assert info["fees_bps"] == 0
+
+
 def test_the_risk_term_weighs_the_move_by_the_share_held_squared():
     task = ExecutionTask(40 * S, 4, 40, risk_aversion=0.01)
     env, _ = scripted(quotes=[(0, 1000, 30, 1002, 30), (5 * S, 1002, 30, 1004, 30)], task=task)

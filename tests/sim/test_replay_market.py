@@ -19,7 +19,7 @@ from sim.market import (
     VOLUME_60S,
 )
 from sim.replay_market import ReplayMarket, prepare_tape
-from tests.support.raw_events import MS, START_NS, order, random_orders, trade
+from tests.support.raw_events import MS, START_NS, order, random_orders, raw_frame, trade
 from tests.support.tapes import SPEC, book_tape
 
 S = 1_000_000_000
@@ -118,6 +118,27 @@ def test_an_opposite_order_at_our_price_trades_with_us_and_is_then_gone_for_us()
     market.advance(after(2))
     assert market.fills().tolist() == [[after(2), 100, 4, 1]]
     assert (market.view()[ASK_PX], market.view()[ASK_SZ]) == (100, 4)
+
+
+def test_orders_the_file_never_introduced_are_ahead_and_leave_by_its_messages():
+    stated = {"ask_px": 101, "ask_sz": 10, "bid_depth": 0, "ask_depth": 0}
+    tape = raw_frame(
+        order("A", 1, "B", 99, 5, bid_px=99, bid_sz=20, **stated),
+        order("A", 2, "B", 100, 3, bid_px=100, bid_sz=3, **stated),
+        order("C", 77, "B", 99, 4, bid_px=100, bid_sz=3, **stated),
+        order("F", 2, "B", 100, 3, bid_px=99, bid_sz=16, **stated),
+        order("F", 78, "B", 99, 9, bid_px=99, bid_sz=7, **stated),
+    )
+    market = ReplayMarket(tape, SPEC, (START_NS, FAR))
+    market.reset_at(START_NS)
+    market.place(BUY, 99, 3)
+    seen = []
+    for row in range(5):
+        market.advance(START_NS + row * MS)
+        seen.append(ahead(market)[0])
+    assert seen == [20, 20, 16, 16, 7]
+    assert market.fills().shape == (0, 4)
+    assert market.view()[[ASK_PX, ASK_SZ]].tolist() == [101, 10]
 
 
 def test_a_hidden_trade_at_our_price_counts_once_nobody_is_ahead():

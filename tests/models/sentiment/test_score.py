@@ -136,3 +136,22 @@ def test_importing_the_package_imports_neither_torch_nor_transformers():
     code = "import sys, models.sentiment; print(sorted({'torch', 'transformers', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_text_that_is_known_is_not_scored_again_and_new_ones_get_the_same_bits_as_alone(monkeypatch):
+    import models.sentiment.score as module
+
+    texts = ["Profit beats expectations", "Shares slump after warning", "Board meets on Tuesday"]
+    everything = score_headlines(_headlines(texts))
+    asked = []
+    real = module.score_texts
+
+    def counting(wanted, **options):
+        asked.extend(wanted)
+        return real(wanted, **options)
+
+    monkeypatch.setattr(module, "score_texts", counting)
+    again = score_headlines(_headlines(texts[::-1]), known=everything.head(2))
+    assert asked == texts[2:]
+    columns = ["headline", "p_negative", "p_neutral", "p_positive", "score"]
+    assert again.select(columns).sort("headline").equals(everything.select(columns).sort("headline"))
