@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from models.execution.dqn import TrainedDqn
     from models.execution.dqn_policy import DqnPolicy
-    from models.execution.protocol import Policy
+    from models.execution.protocol import ExecutionEnvLike, MakeEnv, Policy
 
 GROUP = "execution"
 OWNERS = ["team:execution"]
@@ -197,6 +197,11 @@ def contenders(store: StudyStore, date: str, policy: Manifest) -> list[Policy]:
     return agents
 
 
+def always(env: ExecutionEnvLike) -> MakeEnv:
+    """A factory of one environment."""
+    return lambda _: env
+
+
 def play_all(store: StudyStore, date: str, policy: Manifest) -> tuple[pl.DataFrame, list[str]]:
     """Every policy on every parent order of both markets, and the ids of the tapes."""
     import polars as pl
@@ -209,11 +214,11 @@ def play_all(store: StudyStore, date: str, policy: Manifest) -> tuple[pl.DataFra
     for parent in parents_of(store, date):
         replay, tape_id = replay_env(store, date, parent)
         ids.append(tape_id)
-        policies = [*rules(store, date, parent, int(replay.action_space.n)), *agents]
+        policies = [*rules(store, date, parent, replay.grid.n), *agents]
         seed = store.config.seed
         for market, env in (("replay", replay), ("flow", flow_env(config, parent))):
             orders = both_sides(config.eval_episodes, seed, own_blocks=market == "flow")
-            frames.append(evaluate(lambda _, env=env: env, policies, orders, market))
+            frames.append(evaluate(always(env), policies, orders, market))
     return pl.concat(frames), ids
 
 
@@ -259,8 +264,8 @@ def heat_map(store: StudyStore, date: str, policy: Manifest) -> pl.DataFrame:
     parent = parents_of(store, date)[0]
     env = flow_env(config, parent)
     seed, agent = next(iter(load_agents(store, policy).items()))
-    states = visited_states(lambda _: env, Agent(agent, seed), both_sides(HEAT_EPISODES, store.config.seed))
-    names = [env.grid.describe(action) for action in range(int(env.action_space.n))]
+    states = visited_states(always(env), Agent(agent, seed), both_sides(HEAT_EPISODES, store.config.seed))
+    names = [env.grid.describe(action) for action in range(env.grid.n)]
     return policy_map(agent, states, OBSERVATION, names)
 
 

@@ -170,7 +170,7 @@ def _alpha(store: StudyStore, date: str, challenger: Manifest, champion: Manifes
     test = data.test.filter(pl.col(models[0].label).is_not_null())
     realised = test[models[0].label].to_numpy()
     losses = [(model.predict(test) - realised) ** 2 for model in models]
-    return "squared error (bps²)", paired_comparison(*losses, test["ts"].to_numpy(), block_ms(test["ts"]))
+    return "squared error (bps²)", paired_comparison(losses[0], losses[1], test["ts"].to_numpy(), block_ms(test["ts"]))
 
 
 def _volatility(store: StudyStore, date: str, challenger: Manifest, champion: Manifest) -> Comparison:
@@ -186,7 +186,7 @@ def _volatility(store: StudyStore, date: str, challenger: Manifest, champion: Ma
     frames = [lead_losses(model, blocks).filter(pl.col("ts") >= start) for model in models]
     both = frames[0].join(frames[1], on=["ts", "symbol"], how="inner", suffix="_champion").sort("ts", "symbol")
     losses = [both[name].to_numpy() for name in ("qlike", "qlike_champion")]
-    return "QLIKE", paired_comparison(*losses, both["ts"].to_numpy(), block_ms(both["ts"]))
+    return "QLIKE", paired_comparison(losses[0], losses[1], both["ts"].to_numpy(), block_ms(both["ts"]))
 
 
 def _regime(store: StudyStore, date: str, challenger: Manifest, champion: Manifest) -> Comparison:
@@ -198,7 +198,9 @@ def _regime(store: StudyStore, date: str, challenger: Manifest, champion: Manife
     # A density over other features has another unit.
     shared = [name for name in models[0].features if name in models[1].features]
     losses = [-log_likelihood(model, test, features=shared) for model in models]
-    return "negative log-likelihood", paired_comparison(*losses, test["ts"].to_numpy(), block_ms(test["ts"]))
+    return "negative log-likelihood", paired_comparison(
+        losses[0], losses[1], test["ts"].to_numpy(), block_ms(test["ts"])
+    )
 
 
 def _correlation(store: StudyStore, date: str, challenger: Manifest, champion: Manifest) -> Comparison:
@@ -209,14 +211,15 @@ def _correlation(store: StudyStore, date: str, challenger: Manifest, champion: M
     _, test, _, _ = load_returns(store, date)
     models = [CorrelationModel.from_bytes(store.artefacts.read(one, "model.joblib")) for one in (challenger, champion)]
     losses = [gaussian_losses(model, test) for model in models]
-    return "Gaussian loss", paired_comparison(*losses, test["ts"].to_numpy(), block_ms(test["ts"]))
+    return "Gaussian loss", paired_comparison(losses[0], losses[1], test["ts"].to_numpy(), block_ms(test["ts"]))
 
 
 def _execution(store: StudyStore, date: str, challenger: Manifest, champion: Manifest) -> Comparison:
     from assets.execution import paired_losses
     from models.metrics.paired import paired_episodes
 
-    return "implementation shortfall (bps)", paired_episodes(*paired_losses(store, date, champion))
+    ours, theirs, block = paired_losses(store, date, champion)
+    return "implementation shortfall (bps)", paired_episodes(ours, theirs, block)
 
 
 COMPARE: dict[str, Callable[[StudyStore, str, Manifest, Manifest], Comparison]] = {

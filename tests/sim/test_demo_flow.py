@@ -168,4 +168,4 @@ def test_mids_are_correlated_about_as_stated():
     found = np.corrcoef(np.concatenate(moves, axis=1))
     # The lag of the mids behind the efficient prices takes a little off.
     assert 0.4 < found[0, 1] < 0.7
-    assert 0.0 < min(found[0, 2], found[1, 2]) and max(found[0, 2], found[1, 2]) < 0.4
+    assert min(found[0, 2], found[1, 2]) > 0.0 and max(found[0, 2], found[1, 2]) < 0.4

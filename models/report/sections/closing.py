@@ -42,8 +42,8 @@ _DEFINITIONS = {
     "backtest": (
         (
             "gross, net",
-            "Before and after cost: fees and half the quoted spread per side, or the shortfall measured in execution; simple "
-            "returns, bps of the capital.",
+            "Before and after cost: fees and half the quoted spread per side, or the shortfall measured in execution; "
+            "simple returns, bps of the capital.",
         ),
         ("turnover", "Sum of absolute position changes, one way, in multiples of the capital."),
         ("drawdown", "Distance below the highest cumulative return so far, which starts at 0."),
