@@ -37,12 +37,14 @@ class Parent:
         lots: Size of each.
         flow: The calibrated market.
         start_mid_ticks: Where the simulated market starts.
+        start_ns: When it starts: the middle of the period that was fitted, ns UTC, for rules that know the time of day.
     """
 
     symbol: str
     lots: int
     flow: FlowParams
     start_mid_ticks: int
+    start_ns: int
 
 
 def settings(store: StudyStore) -> Execution:
@@ -70,7 +72,8 @@ def parents_of(store: StudyStore, date: str) -> list[Parent]:
         seconds = max(1.0, (int(stamps.max()) - int(stamps.min())) / NS_PER_S)  # type: ignore[arg-type]
         usual = lots * config.horizon_s / seconds
         size = max(config.decisions, round(config.parent_share * usual))
-        found.append(Parent(symbol, size, flow, int(opening_mid(tape.frame, tape.bounds[1]))))
+        middle = sum(tape.bounds) // 2 // NS_PER_S * NS_PER_S
+        found.append(Parent(symbol, size, flow, int(opening_mid(tape.frame, middle)), middle))
     return found
 
 
@@ -95,7 +98,8 @@ def flow_env(config: Execution, parent: Parent) -> ExecutionEnv:
 
     task = task_of(config, parent.lots)
     # Whole seconds, and one to spare for the latency of the last instruction.
-    market = FlowMarket(parent.flow, parent.start_mid_ticks, horizon_s=task.episode_ns // NS_PER_S + 1)
+    horizon_s = task.episode_ns // NS_PER_S + 1
+    market = FlowMarket(parent.flow, parent.start_mid_ticks, horizon_s, start_ns=parent.start_ns)
     return ExecutionEnv(market, task, symbol=parent.symbol)
 
 

@@ -143,11 +143,14 @@ class RegimeModels(_Strict):
         max_states: Most components tried; the Bayesian information criterion chooses among 2 to this many.
         restarts: Random starts of each fit.
         max_rows: Training rows used at most, evenly spaced.
+        smooth_s: Span of the trailing average of each feature; 0 for none. A twentieth of the training window where
+            that is shorter.
     """
 
     max_states: int = Field(default=3, ge=2, le=8)
     restarts: int = Field(default=3, ge=1)
     max_rows: int = Field(default=20_000, ge=500)
+    smooth_s: int = Field(default=600, ge=0)
 
 
 class CorrelationModels(_Strict):

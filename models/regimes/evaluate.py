@@ -5,6 +5,7 @@ Here: the table and the held-out comparison. Not here: fitting (models/regimes/m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +17,8 @@ from models.regimes.model import RegimeModel, following, median_step
 from models.regimes.states import log_likelihood, regime_states, single_log_likelihood
 
 NS_PER_S = 1_000_000_000
-#: Longest window inside a feature: differences of rows closer than this are dependent by construction.
+#: Longest window inside a feature: differences of rows closer than this and the span of the average are dependent by
+#: construction.
 WINDOW_S = 300
 #: Fewer held-out decision times than this and the verdict draws no conclusion.
 MIN_TIMES = 50
@@ -61,7 +63,8 @@ def evaluate_regimes(model: RegimeModel, rows: pl.DataFrame) -> RegimeEvaluation
     means = {name: float(frame[name].mean()) for name in ("mixture", "single")}  # type: ignore[arg-type]
     metrics |= {"log_likelihood": means["mixture"], "log_likelihood_single": means["single"]}
     metrics["log_likelihood_gain"] = means["mixture"] - means["single"]
-    lags = min(by_time.height // 4, -(-WINDOW_S * NS_PER_S // median_step(ordered)))
+    window = -(-WINDOW_S * NS_PER_S // median_step(ordered)) + math.ceil(model.span)
+    lags = min(by_time.height // 4, window)
     test = diebold_mariano(-by_time["mixture"].to_numpy(), -by_time["single"].to_numpy(), lags)
     return RegimeEvaluation(metrics, _verdict(model, metrics, by_time.height, test), test)
 

@@ -18,6 +18,7 @@ from feeds.errors import InsufficientDataError
 from models.metrics.forecast import Floats
 from models.regimes.config import RegimeConfig
 from models.regimes.gaussians import component_densities
+from models.regimes.smoothing import independent_stride, smoothed, span_rows
 from models.regimes.state_features import VOLATILITY, state_columns, state_matrix
 from models.saved import loaded, saved
 from models.scaling import Scale, moment_scale
@@ -48,6 +49,7 @@ class RegimeModel:
         single_covariance: Shape (features, features).
         transition: Probability of the next row's state, shape (states, states), rows sum to 1.
         step_ns: Median time between training rows of an instrument.
+        span: Rows of the trailing average of each feature, see `models.regimes.smoothing`.
         bic: Number of states tried -> Bayesian information criterion, lower is better.
         rows: Complete training rows.
     """
@@ -62,6 +64,7 @@ class RegimeModel:
     single_covariance: Floats
     transition: Floats
     step_ns: int
+    span: float
     bic: dict[int, float]
     rows: int
 
@@ -96,9 +99,11 @@ def state_labels(states: int) -> tuple[str, ...]:
 def fit_regimes(train: pl.DataFrame, config: RegimeConfig) -> RegimeModel:
     """Fit mixtures of 2 to ``max_states`` Gaussians and keep the one of least BIC (Schwarz 1978).
 
-    Rows in time are dependent, so BIC counts more information than there is and leans to more states; the
-    comparison that counts is the one on held-out rows. Rows with a missing feature are left out of the fit. Features
-    are scaled by instrument over the training window: a regime is calm or turbulent for its instrument in that window.
+    Features are averaged over the recent past first, so that states last. Averages of neighbouring rows are nearly
+    the same: the fit takes one row in `independent_stride`, more often only where too few would be left. What is left
+    is dependent still and BIC leans to more states; the comparison that counts is the one on held-out rows. Rows with
+    a missing feature are left out of the fit. Features are scaled by instrument over the training window: a regime is
+    calm or turbulent for its instrument in that window.
 
     Args:
         train: Rows of the feature table: ``ts``, ``symbol`` and state columns; one or more instruments.
@@ -109,7 +114,13 @@ def fit_regimes(train: pl.DataFrame, config: RegimeConfig) -> RegimeModel:
         SchemaError: A column is missing.
     """
     ordered = train.sort("symbol", "ts")
-    features, scales, values = _scaled(ordered, state_columns(ordered))
+    step_ns = median_step(ordered)
+    follows = following(ordered, step_ns)
+    most = ordered.group_by("symbol", maintain_order=True).len()["len"].max() or 0
+    span = span_rows(config.smooth_s, step_ns, most)  # type: ignore[arg-type]
+    columns = state_columns(ordered)
+    raw = smoothed(state_matrix(ordered, columns), follows, span)
+    features, scales, values = _scaled(ordered, columns, raw)
     complete = np.flatnonzero(np.isfinite(values).all(axis=1))
     least = max(config.min_rows, 10 * (len(features) + 1) * config.max_states)
     if complete.size < least or not features:
@@ -119,13 +130,12 @@ def fit_regimes(train: pl.DataFrame, config: RegimeConfig) -> RegimeModel:
             expected=f"at least {least} rows and one feature",
             remedy="Train on a longer window.",
         )
-    places = np.linspace(0, complete.size - 1, min(config.max_rows, complete.size)).astype(np.int64)
+    wanted = min(config.max_rows, complete.size, max(least, complete.size // independent_stride(span)))
+    places = np.linspace(0, complete.size - 1, wanted).astype(np.int64)
     chosen = values[complete[places]]
     best, bic = _mixture(chosen, config)
     order = np.argsort(_volatility(best.means_, features), kind="stable")
     means, covariances, weights = best.means_[order], best.covariances_[order], best.weights_[order]
-    step_ns = median_step(ordered)
-    follows = following(ordered, step_ns)
     single = np.cov(chosen.T, bias=True).reshape(len(features), -1) + VARIANCE_FLOOR * np.eye(len(features))
     return RegimeModel(
         config=config,
@@ -138,13 +148,15 @@ def fit_regimes(train: pl.DataFrame, config: RegimeConfig) -> RegimeModel:
         single_covariance=single,
         transition=_transitions(component_densities(values, means, covariances) + np.log(weights), values, follows),
         step_ns=step_ns,
+        span=span,
         bic=bic,
         rows=int(complete.size),
     )
 
 
-def _scaled(ordered: pl.DataFrame, columns: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Scale], Floats]:
-    raw = state_matrix(ordered, columns)
+def _scaled(
+    ordered: pl.DataFrame, columns: tuple[str, ...], raw: Floats
+) -> tuple[tuple[str, ...], dict[str, Scale], Floats]:
     known = np.isfinite(raw).mean(axis=0) >= MIN_KNOWN if ordered.height else np.zeros(len(columns), dtype=bool)
     symbols = ordered["symbol"].to_numpy()
     counts = {str(name): np.flatnonzero(symbols == name) for name in np.unique(symbols)}

@@ -16,6 +16,7 @@ from scipy.special import logsumexp
 from models.metrics.forecast import Floats
 from models.regimes.gaussians import background_density, component_densities
 from models.regimes.model import RegimeModel, following
+from models.regimes.smoothing import independent_stride, smoothed
 from models.regimes.state_features import state_matrix
 
 #: Weight of the broad background in a likelihood: no single row may decide a comparison.
@@ -26,8 +27,8 @@ def regime_states(model: RegimeModel, rows: pl.DataFrame, model_id: str = "") ->
     """Filtered state probabilities: P(state at t | rows up to t) of a hidden Markov chain (Hamilton 1989, eq. 5).
 
     A row's state depends on it and on earlier rows of its instrument only. After a gap (a night, a halt) the
-    chain starts afresh from the shares of the mixture. Features overlap in time, so probabilities are more
-    certain than they should be.
+    chain and the averages of the features start afresh. Averages overlap in time: each row counts as one part in
+    `independent_stride` of an observation, or probabilities would be far too certain.
 
     Args:
         model: Fitted model.
@@ -43,7 +44,7 @@ def regime_states(model: RegimeModel, rows: pl.DataFrame, model_id: str = "") ->
     """
     ordered = rows.sort("symbol", "ts")
     values = scaled_rows(model, ordered, winsorise=True)
-    densities = component_densities(values, model.means, model.covariances)
+    densities = component_densities(values, model.means, model.covariances) / independent_stride(model.span)
     known = 2 * np.isfinite(values).sum(axis=1) >= max(1, values.shape[1])
     filtered = _filter(model, densities, known, following(ordered, model.step_ns))
     shown = np.where(known[:, None], filtered, np.nan)
@@ -81,7 +82,7 @@ def _filter(
 def log_likelihood(model: RegimeModel, rows: pl.DataFrame, features: Sequence[str] | None = None) -> Floats:
     """Log density of each row under the mixture, shape (rows,) in the order of ``rows``; NaN where not scored.
 
-    The density is that of the state features in logs, before any scaling, so that models of two training windows
+    The density is that of the averaged state features in logs, before any scaling, so that models of two training windows
     compare; 1 % of its weight is a broad background, so that one extreme row does not decide.
 
     Args:
@@ -99,8 +100,14 @@ def single_log_likelihood(model: RegimeModel, rows: pl.DataFrame) -> Floats:
 
 
 def scaled_rows(model: RegimeModel, rows: pl.DataFrame, winsorise: bool) -> Floats:
-    """Features in the scale of each instrument, shape (rows, features); NaN where it was not trained."""
-    raw = state_matrix(rows, model.features)
+    """Averaged features in the scale of each instrument, shape (rows, features); NaN where it was not trained.
+
+    Rows may come in any order; the averages are over rows in time.
+    """
+    order = rows.select(pl.arg_sort_by("symbol", "ts").alias("place"))["place"].to_numpy()
+    ordered = rows[order]
+    raw = np.empty((rows.height, len(model.features)))
+    raw[order] = smoothed(state_matrix(ordered, model.features), following(ordered, model.step_ns), model.span)
     symbols = rows["symbol"].to_numpy()
     values = np.full(raw.shape, np.nan)
     for symbol, scale in model.scales.items():
