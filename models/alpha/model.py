@@ -6,18 +6,17 @@ Here: fitting, saving, forecasting. Not here: judging (models/alpha/evaluate.py)
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import joblib
 import numpy as np
 import polars as pl
 
-from feeds.errors import InsufficientDataError, LakeError, SchemaError
+from feeds.errors import InsufficientDataError, SchemaError
 from models.alpha.config import AlphaConfig
 from models.alpha.estimators import ESTIMATORS, Estimator
 from models.metrics.forecast import Floats
+from models.saved import loaded, saved
 
 #: Fewer labelled rows than this and nothing is fitted.
 MIN_TRAIN_ROWS = 50
@@ -92,24 +91,12 @@ class AlphaModel:
 
     def to_bytes(self) -> bytes:
         """The model as joblib bytes; equal models fitted alike give equal bytes."""
-        sink = io.BytesIO()
-        joblib.dump(self, sink)
-        return sink.getvalue()
+        return saved(self)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> AlphaModel:
-        """Load what `to_bytes` wrote. Unpickles: only for bytes of the project's own artefact store.
-
-        Raises:
-            LakeError: The bytes hold something else.
-        """
-        try:
-            model = joblib.load(io.BytesIO(content))
-        except Exception as error:  # unpickling damaged bytes can raise anything
-            raise LakeError("alpha model", received=repr(error), expected="bytes of AlphaModel.to_bytes") from error
-        if not isinstance(model, cls):
-            raise LakeError("alpha model", received=type(model).__name__, expected="bytes of AlphaModel.to_bytes")
-        return model
+        """Load what `to_bytes` wrote; see `models.saved.loaded`."""
+        return loaded(content, cls, "alpha model")
 
 
 def feature_matrix(frame: pl.DataFrame, features: Sequence[str]) -> Floats:

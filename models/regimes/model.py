@@ -6,6 +6,7 @@ Here: fitting and saving. Not here: states of rows (models/regimes/states.py), j
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from feeds.errors import InsufficientDataError
 from models.metrics.forecast import Floats
 from models.regimes.config import RegimeConfig
 from models.regimes.gaussians import component_densities
-from models.regimes.smoothing import independent_stride, smoothed, span_rows
+from models.regimes.smoothing import fitting_stride, independent_rows, smoothed, span_rows
 from models.regimes.state_features import VOLATILITY, state_columns, state_matrix
 from models.saved import loaded, saved
 from models.scaling import Scale, moment_scale
@@ -50,7 +51,7 @@ class RegimeModel:
         transition: Probability of the next row's state, shape (states, states), rows sum to 1.
         step_ns: Median time between training rows of an instrument.
         span: Rows of the trailing average of each feature, see `models.regimes.smoothing`.
-        bic: Number of states tried -> Bayesian information criterion, lower is better.
+        bic: Number of states tried -> Bayesian information criterion of the independent rows, lower is better.
         rows: Complete training rows.
     """
 
@@ -100,10 +101,10 @@ def fit_regimes(train: pl.DataFrame, config: RegimeConfig) -> RegimeModel:
     """Fit mixtures of 2 to ``max_states`` Gaussians and keep the one of least BIC (Schwarz 1978).
 
     Features are averaged over the recent past first, so that states last. Averages of neighbouring rows are nearly
-    the same: the fit takes one row in `independent_stride`, more often only where too few would be left. What is left
-    is dependent still and BIC leans to more states; the comparison that counts is the one on held-out rows. Rows with
-    a missing feature are left out of the fit. Features are scaled by instrument over the training window: a regime is
-    calm or turbulent for its instrument in that window.
+    the same: the fit takes one row in `fitting_stride`, more often only where too few would be left, and BIC counts
+    `independent_rows`. Instruments move together and BIC leans to more states still; the comparison that counts is
+    the one on held-out rows. Rows with a missing feature are left out of the fit. Features are scaled by instrument
+    over the training window: a regime is calm or turbulent for its instrument in that window.
 
     Args:
         train: Rows of the feature table: ``ts``, ``symbol`` and state columns; one or more instruments.
@@ -130,10 +131,10 @@ def fit_regimes(train: pl.DataFrame, config: RegimeConfig) -> RegimeModel:
             expected=f"at least {least} rows and one feature",
             remedy="Train on a longer window.",
         )
-    wanted = min(config.max_rows, complete.size, max(least, complete.size // independent_stride(span)))
+    wanted = min(config.max_rows, complete.size, max(least, complete.size // fitting_stride(span)))
     places = np.linspace(0, complete.size - 1, wanted).astype(np.int64)
     chosen = values[complete[places]]
-    best, bic = _mixture(chosen, config)
+    best, bic = _mixture(chosen, config, independent_rows(complete.size, span))
     order = np.argsort(_volatility(best.means_, features), kind="stable")
     means, covariances, weights = best.means_[order], best.covariances_[order], best.weights_[order]
     single = np.cov(chosen.T, bias=True).reshape(len(features), -1) + VARIANCE_FLOOR * np.eye(len(features))
@@ -170,7 +171,7 @@ def _scaled(
     return tuple(columns[place] for place in used), scales, values
 
 
-def _mixture(chosen: Floats, config: RegimeConfig) -> tuple[GaussianMixture, dict[int, float]]:
+def _mixture(chosen: Floats, config: RegimeConfig, independent: float) -> tuple[GaussianMixture, dict[int, float]]:
     fitted: dict[int, GaussianMixture] = {}
     # one thread: sums of several threads depend on who finishes first
     with threadpool_limits(limits=1):
@@ -185,7 +186,14 @@ def _mixture(chosen: Floats, config: RegimeConfig) -> tuple[GaussianMixture, dic
                 random_state=config.seed,
             )
             fitted[states] = mixture.fit(chosen)
-        bic = {states: float(mixture.bic(chosen)) for states, mixture in fitted.items()}
+        likelihood = {states: float(mixture.score(chosen)) for states, mixture in fitted.items()}
+    width = chosen.shape[1]
+    each = width + width * (width + 1) // 2
+    counted = min(independent, len(chosen))
+    bic = {
+        states: -2.0 * counted * mean + (states - 1 + states * each) * math.log(counted)
+        for states, mean in likelihood.items()
+    }
     return fitted[min(bic, key=lambda states: bic[states])], bic
 
 

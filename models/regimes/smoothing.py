@@ -5,6 +5,7 @@ Here: the causal average and its span. Not here: which features (models/regimes/
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -48,14 +49,22 @@ def smoothed(values: Floats, follows: npt.NDArray[np.bool_], span: float) -> Flo
     known = np.isfinite(values)
     filled, weight = np.where(known, values, 0.0), known.astype(np.float64)
     result = np.full(values.shape, math.nan)
-    starts = np.flatnonzero(~follows)
-    for first, end in zip(starts, [*starts[1:], len(values)], strict=True):
+    edges = [*np.flatnonzero(~follows), len(values)]
+    for first, end in itertools.pairwise(edges):
         here = slice(first, end)
         total, mass = (lfilter([1.0], keep, part[here], axis=0) for part in (filled, weight))
         np.divide(total, mass, out=result[here], where=known[here])
     return result
 
 
-def independent_stride(span: float) -> int:
-    """Rows from one that is counted to the next: a time constant, before which the mean has hardly moved."""
+def fitting_stride(span: float) -> int:
+    """Rows from one a fit uses to the next: a time constant, before which the mean has hardly moved."""
     return max(1, round(span / CONSTANTS))
+
+
+def independent_rows(rows: int, span: float) -> float:
+    """How many independent rows tell as much about a level as ``rows`` averaged ones: one in two time constants.
+
+    The autocorrelations of the average of noise add up to two time constants.
+    """
+    return rows / max(1.0, 2.0 * span / CONSTANTS)

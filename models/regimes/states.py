@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 from models.metrics.forecast import Floats
 from models.regimes.gaussians import background_density, component_densities
 from models.regimes.model import RegimeModel, following
-from models.regimes.smoothing import independent_stride, smoothed
+from models.regimes.smoothing import fitting_stride, smoothed
 from models.regimes.state_features import state_matrix
 
 #: Weight of the broad background in a likelihood: no single row may decide a comparison.
@@ -27,8 +27,8 @@ def regime_states(model: RegimeModel, rows: pl.DataFrame, model_id: str = "") ->
     """Filtered state probabilities: P(state at t | rows up to t) of a hidden Markov chain (Hamilton 1989, eq. 5).
 
     A row's state depends on it and on earlier rows of its instrument only. After a gap (a night, a halt) the
-    chain and the averages of the features start afresh. Averages overlap in time: each row counts as one part in
-    `independent_stride` of an observation, or probabilities would be far too certain.
+    chain and the averages of the features start afresh. Averages overlap in time: each row counts as one
+    part in `fitting_stride` of an observation, or probabilities would be far too certain; they still are somewhat.
 
     Args:
         model: Fitted model.
@@ -44,7 +44,7 @@ def regime_states(model: RegimeModel, rows: pl.DataFrame, model_id: str = "") ->
     """
     ordered = rows.sort("symbol", "ts")
     values = scaled_rows(model, ordered, winsorise=True)
-    densities = component_densities(values, model.means, model.covariances) / independent_stride(model.span)
+    densities = component_densities(values, model.means, model.covariances) / fitting_stride(model.span)
     known = 2 * np.isfinite(values).sum(axis=1) >= max(1, values.shape[1])
     filtered = _filter(model, densities, known, following(ordered, model.step_ns))
     shown = np.where(known[:, None], filtered, np.nan)
@@ -82,8 +82,8 @@ def _filter(
 def log_likelihood(model: RegimeModel, rows: pl.DataFrame, features: Sequence[str] | None = None) -> Floats:
     """Log density of each row under the mixture, shape (rows,) in the order of ``rows``; NaN where not scored.
 
-    The density is that of the averaged state features in logs, before any scaling, so that models of two training windows
-    compare; 1 % of its weight is a broad background, so that one extreme row does not decide.
+    The density is that of the averaged state features in logs, before any scaling, so that models of two training
+    windows compare; 1 % of its weight is a broad background, so that one extreme row does not decide.
 
     Args:
         model: Fitted model.

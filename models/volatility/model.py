@@ -5,15 +5,14 @@ Here: fitting, saving, forecasting. Not here: judging (models/volatility/evaluat
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 
-import joblib
 import numpy as np
 import polars as pl
 
-from feeds.errors import InsufficientDataError, LakeError
+from feeds.errors import InsufficientDataError
 from models.metrics.forecast import Floats
+from models.saved import loaded, saved
 from models.volatility.blocks import NS_PER_S, prepare
 from models.volatility.config import VolatilityConfig
 from models.volatility.daily import daily_variance, fit_daily_har
@@ -50,25 +49,13 @@ class VolatilityModel:
     notes: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
-        """The model as joblib bytes."""
-        sink = io.BytesIO()
-        joblib.dump(self, sink)
-        return sink.getvalue()
+        """The model as joblib bytes; equal models fitted alike give equal bytes."""
+        return saved(self)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> VolatilityModel:
-        """Load what `to_bytes` wrote. Unpickles: only for bytes of the project's own artefact store.
-
-        Raises:
-            LakeError: The bytes hold something else.
-        """
-        try:
-            model = joblib.load(io.BytesIO(content))
-        except Exception as error:  # unpickling damaged bytes can raise anything
-            raise LakeError("volatility model", received=repr(error), expected="VolatilityModel bytes") from error
-        if not isinstance(model, cls):
-            raise LakeError("volatility model", received=type(model).__name__, expected="VolatilityModel bytes")
-        return model
+        """Load what `to_bytes` wrote; see `models.saved.loaded`."""
+        return loaded(content, cls, "volatility model")
 
 
 def fit_volatility(blocks_train: pl.DataFrame, config: VolatilityConfig) -> VolatilityModel:

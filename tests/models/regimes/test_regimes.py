@@ -19,7 +19,8 @@ from models.regimes import (
 from models.regimes.gaussians import component_densities
 from tests.support.feature_rows import LEVELS, START, STAY, STEP, feature_rows
 
-CONFIG = RegimeConfig(max_states=2)
+# the rows made up here are states and noise at each row: there is nothing to average
+CONFIG = RegimeConfig(max_states=2, smooth_s=0)
 SPLIT = START + 4000 * STEP
 
 
@@ -48,7 +49,7 @@ def test_probabilities_add_to_one_and_the_regime_is_the_likeliest(rows, model):
 
 
 def test_states_run_from_calm_to_turbulent(rows):
-    model = fit_regimes(rows, RegimeConfig(max_states=4))
+    model = fit_regimes(rows, RegimeConfig(max_states=4, smooth_s=0))
     volatility = model.means[:, list(model.features).index("realised_vol_60s_bps")]
     assert (np.diff(volatility) > 0).all()
     assert model.labels[0] == "calm" and model.labels[-1] == "turbulent"
@@ -230,6 +231,6 @@ def test_other_bytes_are_refused(model):
 
 
 def test_fewer_rows_are_used_where_asked_for(rows):
-    model = fit_regimes(rows, RegimeConfig(max_states=2, max_rows=500))
+    model = fit_regimes(rows, RegimeConfig(max_states=2, max_rows=500, smooth_s=0))
     assert model.rows == rows.height
     assert (regime_states(model, rows)["regime"] == rows["truth"]).mean() > 0.95
