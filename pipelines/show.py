@@ -75,6 +75,9 @@ def print_summary(summary: RunSummary) -> None:
 HEADLINE = {
     "alpha_model": ("ic", "ic_low", "ic_high", "rank_ic", "hit_rate"),
     "volatility_model": ("qlike_har", "qlike_ewma", "qlike_naive"),
+    "regime_model": ("states", "log_likelihood_gain"),
+    "anomaly_score": ("flagged",),
+    "execution_evaluation": ("is_bps_dqn", "is_bps_twap_taker", "is_bps_twap_passive"),
     "backtest": ("gross_total_bps", "net_total_bps", "trades"),
 }
 

@@ -49,7 +49,7 @@ def _dates_table(study: Study, lake: Lake, dates: list[str]) -> Table:
 def _print_artefacts(artefacts: ArtefactStore, dates: list[str]) -> None:
     """Ids below the table, each in one piece, to be handed to `t2t explain`."""
     for date in dates:
-        for name in ("alpha_model", "volatility_model", "nightly_report"):
+        for name in ("alpha_model", "volatility_model", "execution_policy", "nightly_report"):
             if artefacts.exists(name, date):
                 console.print(f"{date}  {artefacts.current(name, date).id}", highlight=False)
 

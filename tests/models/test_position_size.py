@@ -137,7 +137,8 @@ def test_changing_later_volatility_forecasts_changes_no_earlier_position(seed, c
         for v in (known, other)
     ]
     assert runs[0]["position"].head(cut).equals(runs[1]["position"].head(cut))
-    assert not runs[0]["position"].equals(runs[1]["position"])
+    # Near the end no further trade may open; up to the middle one always does.
+    assert cut > 60 or not runs[0]["position"].equals(runs[1]["position"])
 
 
 @settings(max_examples=60, deadline=None)
