@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assets.common import resolved, table_value
+from assets.execution_checks import build_execution_checks
 from assets.partitions import StudyPartitions, split_key
 from assets.store import StudyStore
 
@@ -28,7 +29,7 @@ def build_checks(parts: StudyPartitions) -> list[dg.AssetChecksDefinition]:
     """All checks of one study."""
     by_instrument = [_suite_check(table, parts, by_instrument=True) for table in INSTRUMENT_DAY_TABLES]
     by_date = [_suite_check(table, parts, by_instrument=False) for table in DATE_TABLES]
-    return [*by_instrument, *by_date, _leakage_audit(parts), _control_rows(parts)]
+    return [*by_instrument, *by_date, _leakage_audit(parts), _control_rows(parts), *build_execution_checks(parts)]
 
 
 def _suite_check(table: str, parts: StudyPartitions, by_instrument: bool) -> dg.AssetChecksDefinition:

@@ -186,12 +186,15 @@ def contenders(store: StudyStore, date: str, policy: Manifest) -> list[Policy]:
     from feeds.registry import Registry
     from models.execution.dqn_policy import Agent
 
-    agents: list[Policy] = [Agent(one, seed, AGENT) for seed, one in load_agents(store, policy).items()]
+    trained = load_agents(store, policy)
+    agents: list[Policy] = [Agent(one, seed, AGENT) for seed, one in trained.items()]
+    shapes = {one.shape for one in trained.values()}
     incumbent = Registry(store.path).champion_before("execution", date)
     if incumbent is not None and incumbent.model_id != policy.id:
         try:
             champion = store.artefacts.manifests.get(incumbent.model_id)
-            agents += [Agent(one, seed, CHAMPION) for seed, one in load_agents(store, champion).items()]
+            earlier = load_agents(store, champion)
+            agents += [Agent(one, seed, CHAMPION) for seed, one in earlier.items() if one.shape in shapes]
         except LakeError:
             return agents
     return agents

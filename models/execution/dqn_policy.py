@@ -42,6 +42,11 @@ class DqnPolicy:
         """How many actions there are."""
         return int(self.biases[-1].shape[0])
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Observations read and actions known: what an environment must offer."""
+        return int(self.mean.shape[0]), self.actions
+
     def q_values(self, observation: Observation) -> Array:
         """Values of all actions, in rewards: the negative cost in bps still expected, up to what no action changes.
 
