@@ -54,7 +54,7 @@ def describe(store: StudyStore, date: str, dates: list[str]) -> str:
     split = store.config.split
     if split.kind == "walk_forward":
         before = sum(day < date for day in dates)
-        return f"trained on {before} dates before {date}, judged on {date}"
+        return f"trained on {before} {'date' if before == 1 else 'dates'} before {date}, judged on {date}"
     earlier = f"{len(dates) - 1} earlier dates and " if len(dates) > 1 else ""
     clock = split.train_until.isoformat()
     return f"trained on {earlier}{date} until {clock} ({store.config.calendar}), judged after it: fewer than five days"

@@ -234,7 +234,7 @@ def ui(
     from pipelines.runner import stage_sources
 
     named, root = _choose(study)
-    stage_sources(load_study(named), root)
+    stage_sources(load_study(named), root, typer.echo)
     # The server runs in the project's folder: relative folders of the environment must not change their meaning.
     os.environ |= {"T2T_DATA": str(data_root()), "T2T_SHARED": str(shared_root()), "DAGSTER_HOME": str(home_of(root))}
     os.chdir(PROJECT_DIR)
