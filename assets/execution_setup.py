@@ -48,14 +48,18 @@ class Parent:
 
 
 def settings(store: StudyStore) -> Execution:
-    """The study's execution settings.
+    """The study's execution settings, with its own fee where they state none.
 
     Raises:
         StudyError: It has none.
     """
-    if store.config.execution is None:
+    config = store.config.execution
+    if config is None:
         raise StudyError(f"study {store.config.name}", received="no key 'execution'", expected="one")
-    return store.config.execution
+    stated = {"taker_fee_bps": config.taker_fee_bps, "maker_fee_bps": config.maker_fee_bps}
+    return config.model_copy(
+        update={name: store.config.costs.fee_bps if fee is None else fee for name, fee in stated.items()}
+    )
 
 
 def parents_of(store: StudyStore, date: str) -> list[Parent]:
@@ -86,8 +90,8 @@ def task_of(config: Execution, lots: int) -> ExecutionTask:
         decisions=config.decisions,
         parent_lots=lots,
         latency_ns=config.latency_ms * NS_PER_MS,
-        taker_fee_bps=config.taker_fee_bps,
-        maker_fee_bps=config.maker_fee_bps,
+        taker_fee_bps=config.taker_fee_bps or 0.0,
+        maker_fee_bps=config.maker_fee_bps or 0.0,
     )
 
 

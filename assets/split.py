@@ -55,7 +55,8 @@ def describe(store: StudyStore, date: str, dates: list[str]) -> str:
     if split.kind == "walk_forward":
         before = sum(day < date for day in dates)
         return f"trained on {before} {'date' if before == 1 else 'dates'} before {date}, judged on {date}"
-    earlier = f"{len(dates) - 1} earlier dates and " if len(dates) > 1 else ""
+    count = len(dates) - 1
+    earlier = f"{count} earlier {'date' if count == 1 else 'dates'} and " if count > 0 else ""
     clock = split.train_until.isoformat()
     return f"trained on {earlier}{date} until {clock} ({store.config.calendar}), judged after it: fewer than five days"
 

@@ -196,8 +196,8 @@ class Execution(_Strict):
         parent_share: Size of a parent order as a share of the volume usually traded in a horizon.
         urgency: Of the Almgren-Chriss schedule: kappa times the horizon, 0 is TWAP.
         latency_ms: From decision to the venue.
-        taker_fee_bps: Fee of an aggressive fill.
-        maker_fee_bps: Fee of a passive fill; negative is a rebate.
+        taker_fee_bps: Fee of an aggressive fill; by default the study's ``costs.fee_bps``.
+        maker_fee_bps: Fee of a passive fill, negative is a rebate; by default the same.
         train_steps: Environment steps each agent is trained for.
         train_symbols: Instruments agents are trained on; empty: all, in turn.
         eval_episodes: Parent orders per instrument and market in the evaluation; half of them on either side.
@@ -210,8 +210,8 @@ class Execution(_Strict):
     parent_share: float = Field(default=0.05, gt=0, le=1)
     urgency: float = Field(default=2.0, ge=0)
     latency_ms: int = Field(default=10, ge=0)
-    taker_fee_bps: float = 0.0
-    maker_fee_bps: float = 0.0
+    taker_fee_bps: float | None = None
+    maker_fee_bps: float | None = None
     train_steps: int = Field(default=20_000, ge=100)
     train_symbols: tuple[str, ...] = ()
     eval_episodes: int = Field(default=100, ge=2, multiple_of=2)
