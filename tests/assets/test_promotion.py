@@ -120,17 +120,3 @@ def test_execution_is_a_family_only_where_the_study_executes(tmp_path):
 def test_blocks_of_a_short_test_are_shorter():
     hour = pl.Series([0, 3_600 * SECOND])
     assert block_ms(hour) == 300_000 and block_ms(pl.Series([0, 6 * 3_600 * SECOND])) == 900_000
-
-
-def test_orders_pay_the_fee_of_the_study_unless_the_execution_states_its_own(tmp_path):
-    from assets.execution_setup import settings, task_of
-
-    def task(name, **execution):
-        folder = tmp_path / name
-        folder.mkdir()
-        yaml = write_study(folder, execution=execution, costs={"fee_bps": 0.7})
-        return task_of(settings(StudyStore(study=str(yaml), root=str(folder))), 100)
-
-    default, own = task("default"), task("own", taker_fee_bps=2.0, maker_fee_bps=-0.2)
-    assert (default.taker_fee_bps, default.maker_fee_bps) == (0.7, 0.7)
-    assert (own.taker_fee_bps, own.maker_fee_bps) == (2.0, -0.2)

@@ -1,0 +1,42 @@
+"""Parent orders of a study: fees, and who is trained on what."""
+
+import pytest
+
+from assets.execution_setup import Parent, settings, task_of, training_factory
+from assets.store import StudyStore
+from feeds.errors import StudyError
+from feeds.study import Execution
+from sim.flow_params import FlowParams
+from tests.support.studies import write_study
+
+
+def parent(symbol):
+    return Parent(symbol, 100, FlowParams.example(), 1_000_000, 1_000_000_000)
+
+
+def test_orders_pay_the_fee_of_the_study_unless_the_execution_states_its_own(tmp_path):
+    def task(name, **execution):
+        folder = tmp_path / name
+        folder.mkdir()
+        yaml = write_study(folder, execution=execution, costs={"fee_bps": 0.7})
+        return task_of(settings(StudyStore(study=str(yaml), root=str(folder))), 100)
+
+    default, own = task("default"), task("own", taker_fee_bps=2.0, maker_fee_bps=-0.2)
+    assert (default.taker_fee_bps, default.maker_fee_bps) == (0.7, 0.7)
+    assert (own.taker_fee_bps, own.maker_fee_bps) == (2.0, -0.2)
+
+
+def test_a_study_without_execution_settings_says_so(tmp_path):
+    store = StudyStore(study=str(write_study(tmp_path)), root=str(tmp_path))
+    with pytest.raises(StudyError, match="execution"):
+        settings(store)
+
+
+def test_environments_of_a_training_take_the_instruments_in_turn():
+    factory = training_factory(Execution(horizon_s=10, decisions=2), [parent("A.X"), parent("B.X")])
+    assert [factory(n).symbol for n in range(3)] == ["A.X", "B.X", "A.X"]
+
+
+def test_training_symbols_that_are_not_there_are_named():
+    with pytest.raises(StudyError, match=r"Z\.X"):
+        training_factory(Execution(train_symbols=("Z.X",)), [parent("A.X")])
