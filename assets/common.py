@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import dagster as dg
@@ -109,6 +109,13 @@ def _cell(value: Any, digits: int) -> str | int | float | bool:
     if isinstance(value, float):
         return float(f"{value:.{digits}g}")
     return value if isinstance(value, int | bool) else str(value)
+
+
+def frame_of(records: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """A frame of JSON records; types are told from all of them."""
+    import polars as pl
+
+    return pl.DataFrame(list(records), infer_schema_length=None)
 
 
 def counts_value(counts: Mapping[str, int]) -> dg.MetadataValue:

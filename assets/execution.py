@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.common import artefact_metadata, failures, plot_value, table_metadata, table_value
+from assets.common import artefact_metadata, failures, frame_of, plot_value, table_metadata, table_value
 from assets.execution_setup import (
     AGENT,
     CHAMPION,
@@ -137,7 +137,11 @@ def load_agents(store: StudyStore, manifest: Manifest) -> dict[int, DqnPolicy]:
 def _execution_evaluation(parts: StudyPartitions) -> dg.AssetsDefinition:
     @dg.asset(
         partitions_def=parts.dates,
-        deps=["execution_policy", dg.AssetDep("clean_ticks", partition_mapping=parts.same_date)],
+        deps=[
+            "execution_policy",
+            dg.AssetDep("clean_ticks", partition_mapping=parts.same_date),
+            dg.AssetDep("bars", partition_mapping=parts.same_date),
+        ],
         group_name=GROUP,
         kinds={"numba", "parquet"},
         owners=OWNERS,
@@ -174,15 +178,8 @@ def _execution_evaluation(parts: StudyPartitions) -> dg.AssetsDefinition:
     return execution_evaluation
 
 
-def frame_of(records: list[dict[str, Any]]) -> pl.DataFrame:
-    """A frame of JSON records."""
-    import polars as pl
-
-    return pl.DataFrame(records, infer_schema_length=None)
-
-
-def contenders(store: StudyStore, date: str, policy: Manifest) -> list[Policy]:
-    """Tonight's agents, and the champion's where an earlier night has one that fits the present environment."""
+def contenders(store: StudyStore, date: str, policy: Manifest) -> tuple[list[Policy], list[str]]:
+    """Tonight's agents, the champion's where an earlier night has one that fits the environment, and its id."""
     from feeds.registry import Registry
     from models.execution.dqn_policy import Agent
 
@@ -194,10 +191,11 @@ def contenders(store: StudyStore, date: str, policy: Manifest) -> list[Policy]:
         try:
             champion = store.artefacts.manifests.get(incumbent.model_id)
             earlier = load_agents(store, champion)
-            agents += [Agent(one, seed, CHAMPION) for seed, one in earlier.items() if one.shape in shapes]
         except LakeError:
-            return agents
-    return agents
+            return agents, []
+        agents += [Agent(one, seed, CHAMPION) for seed, one in earlier.items() if one.shape in shapes]
+        return agents, [champion.id]
+    return agents, []
 
 
 def always(env: ExecutionEnvLike) -> MakeEnv:
@@ -206,17 +204,17 @@ def always(env: ExecutionEnvLike) -> MakeEnv:
 
 
 def play_all(store: StudyStore, date: str, policy: Manifest) -> tuple[pl.DataFrame, list[str]]:
-    """Every policy on every parent order of both markets, and the ids of the tapes."""
+    """Every policy on every parent order of both markets, and the ids of champion, tapes and volume profiles."""
     import polars as pl
 
     from models.execution.evaluation import both_sides, evaluate
 
     config = settings(store)
-    agents = contenders(store, date, policy)
-    frames, ids = [], []
+    agents, ids = contenders(store, date, policy)
+    frames = []
     for parent in parents_of(store, date):
         replay, tape_id = replay_env(store, date, parent)
-        ids.append(tape_id)
+        ids += [tape_id, store.lake.manifest("bars", fit_date(store, date), parent.symbol).id]
         policies = [*rules(store, date, parent, replay.grid.n), *agents]
         seed = store.config.seed
         for market, env in (("replay", replay), ("flow", flow_env(config, parent))):

@@ -121,14 +121,7 @@ def replay_env(store: StudyStore, date: str, parent: Parent) -> tuple[ExecutionE
 
 def training_factory(config: Execution, parents: Sequence[Parent]) -> Callable[[int], ExecutionEnvLike]:
     """Environment ``n`` of a training run: the instruments in turn."""
-    wanted = [parent for parent in parents if not config.train_symbols or parent.symbol in config.train_symbols]
-    if not wanted:
-        raise StudyError(
-            "execution.train_symbols",
-            received=str(config.train_symbols),
-            expected=f"some of {[parent.symbol for parent in parents]}",
-        )
-    return lambda number: flow_env(config, wanted[number % len(wanted)])
+    return lambda number: flow_env(config, parents[number % len(parents)])
 
 
 def rules(store: StudyStore, date: str, parent: Parent, actions: int) -> list[Policy]:

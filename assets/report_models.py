@@ -5,7 +5,9 @@ Here: reading one night's results into the report's inputs. Not here: the rest o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from assets.common import frame_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,13 +25,6 @@ if TYPE_CHECKING:
     )
 
 
-def records(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """A frame of JSON records."""
-    import polars as pl
-
-    return pl.DataFrame(rows, infer_schema_length=None)
-
-
 def regimes(one: Gatherer) -> RegimeInputs | None:
     """Regimes of the night and the table of the training window."""
     from models.report.inputs import RegimeInputs
@@ -38,7 +33,7 @@ def regimes(one: Gatherer) -> RegimeInputs | None:
     if found is None or states is None:
         return None
     tree = found[1]
-    return RegimeInputs(states, records(tree["table"]), tree["verdict"], tree["split"])
+    return RegimeInputs(states, frame_of(tree["table"]), tree["verdict"], tree["split"])
 
 
 def correlation(one: Gatherer) -> CorrelationInputs | None:
@@ -50,7 +45,9 @@ def correlation(one: Gatherer) -> CorrelationInputs | None:
         return None
     tree = found[1]
     return_s = one.store.config.models.correlation.return_s
-    return CorrelationInputs(records(tree["matrix"]), records(tree["table"]), tree["verdict"], tree["split"], return_s)
+    return CorrelationInputs(
+        frame_of(tree["matrix"]), frame_of(tree["table"]), tree["verdict"], tree["split"], return_s
+    )
 
 
 def anomaly(one: Gatherer) -> AnomalyInputs | None:
@@ -61,8 +58,8 @@ def anomaly(one: Gatherer) -> AnomalyInputs | None:
     if found is None or scores is None:
         return None
     tree = found[1]
-    episodes = records(tree["episodes"]) if tree["episodes"] else None
-    return AnomalyInputs(scores, records(tree["table"]), episodes, tree["verdict"], tree["split"])
+    episodes = frame_of(tree["episodes"]) if tree["episodes"] else None
+    return AnomalyInputs(scores, frame_of(tree["table"]), episodes, tree["verdict"], tree["split"])
 
 
 def limits(one: Gatherer) -> RiskLimitInputs | None:
@@ -87,7 +84,7 @@ def simulator(one: Gatherer) -> SimulatorInputs | None:
     realism = one.table("realism")
     notes = [f"Fitted on {tree['fit_date']}.", *tree["notes"]]
     return SimulatorInputs(
-        records(tree["parameters"]), records(tree["rates"]), realism, _realism_verdict(realism), tuple(notes)
+        frame_of(tree["parameters"]), frame_of(tree["rates"]), realism, _realism_verdict(realism), tuple(notes)
     )
 
 
@@ -109,9 +106,9 @@ def execution(one: Gatherer) -> ExecutionInputs | None:
     if found is None or slippage is None:
         return None
     tree = found[1]
-    frames = {name: records(tree[name]) if tree[name] else None for name in ("fan", "learning", "heat", "costs")}
+    frames = {name: frame_of(tree[name]) if tree[name] else None for name in ("fan", "learning", "heat", "costs")}
     return ExecutionInputs(
-        table=records(tree["table"]),
+        table=frame_of(tree["table"]),
         slippage=slippage,
         **frames,
         verdict=tree["verdict"],
@@ -156,9 +153,9 @@ def planted(one: Gatherer) -> PlantedInputs | None:
         labels=one.table("training_set"),
         label=f"label_{one.store.config.label.horizon_ms}ms_bps",
         forecasts=one.table("alpha_forecast"),
-        importance=records(alpha[1]["importance"]) if alpha and alpha[1].get("importance") else None,
+        importance=frame_of(alpha[1]["importance"]) if alpha and alpha[1].get("importance") else None,
         regimes=one.table("regime_state"),
         anomalies=one.table("anomaly_score"),
-        correlation=records(matrix[1]["matrix"]) if matrix else None,
+        correlation=frame_of(matrix[1]["matrix"]) if matrix else None,
     )
     return PlantedInputs(planted_table(truth, found))

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from assets.bars_window import bars_window
 from assets.common import artefact_metadata, failures, plot_value, table_metadata, table_value
 from assets.partitions import StudyPartitions
 from assets.split import describe, load_dataset, test_start
 from assets.store import StudyStore
-from assets.universe import universe_of
-from feeds.errors import InsufficientDataError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,21 +56,10 @@ def load_returns(store: StudyStore, date: str) -> tuple[pl.DataFrame, pl.DataFra
 
     from models.correlation import log_returns
 
-    lake = store.lake
-    dates = sorted({*StudyPartitions(store.config).training_dates(date), date} & set(lake.dates("bars")))
-    frames, parents = [], []
-    for day in dates:
-        for symbol in universe_of(lake, store.config, day).included:
-            bars = lake.read("bars", day, symbol)
-            frames.append(bars.with_columns(pl.lit(symbol).alias("symbol"), pl.lit(day).alias("date")))
-            parents.append(lake.manifest("bars", day, symbol).id)
-    if not frames:
-        raise InsufficientDataError(
-            f"correlation window of {date}", received="no bars", remedy="Materialise bars for the date first."
-        )
-    returns = log_returns(pl.concat(frames), store.config.models.correlation.return_s)
+    window = bars_window(store, date)
+    returns = log_returns(pl.concat(window.days), store.config.models.correlation.return_s)
     start = test_start(store, date)
-    return returns.filter(pl.col("ts") <= start), returns.filter(pl.col("ts") > start), tuple(parents), dates
+    return returns.filter(pl.col("ts") <= start), returns.filter(pl.col("ts") > start), window.parents, window.dates
 
 
 def _correlation_model(parts: StudyPartitions) -> dg.AssetsDefinition:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from assets.bars_window import bars_window
 from assets.common import artefact_metadata, failures, plot_value, table_metadata, table_value
 from assets.partitions import StudyPartitions
 from assets.split import describe, test_start
 from assets.store import StudyStore
-from assets.universe import universe_of
-from feeds.errors import InsufficientDataError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,22 +43,13 @@ def load_blocks(store: StudyStore, date: str) -> tuple[pl.DataFrame, tuple[str, 
 
     from models.volatility import block_variance
 
-    lake, block_s = store.lake, store.config.models.volatility.block_s
-    dates = sorted({*StudyPartitions(store.config).training_dates(date), date} & set(lake.dates("bars")))
-    frames: list[pl.DataFrame] = []
-    parents: list[str] = []
-    for day in dates:
-        for symbol in universe_of(lake, store.config, day).included:
-            if not lake.exists("bars", day, symbol):
-                continue
-            blocks = block_variance(lake.read("bars", day, symbol), block_s)
-            frames.append(blocks.with_columns(pl.lit(symbol).alias("symbol"), pl.lit(day).alias("date")))
-            parents.append(lake.manifest("bars", day, symbol).id)
-    if not frames:
-        raise InsufficientDataError(
-            f"volatility window of {date}", received="no bars", remedy="Materialise bars for the date first."
-        )
-    return pl.concat(frames), tuple(parents), dates
+    window = bars_window(store, date)
+    block_s = store.config.models.volatility.block_s
+    blocks = [
+        block_variance(bars, block_s).with_columns(*(pl.lit(bars[name][0]).alias(name) for name in ("symbol", "date")))
+        for bars in window.days
+    ]
+    return pl.concat(blocks), window.parents, window.dates
 
 
 def _volatility_model(parts: StudyPartitions) -> dg.AssetsDefinition:

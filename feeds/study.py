@@ -199,7 +199,6 @@ class Execution(_Strict):
         taker_fee_bps: Fee of an aggressive fill; by default the study's ``costs.fee_bps``.
         maker_fee_bps: Fee of a passive fill, negative is a rebate; by default the same.
         train_steps: Environment steps each agent is trained for.
-        train_symbols: Instruments agents are trained on; empty: all, in turn.
         eval_episodes: Parent orders per instrument and market in the evaluation; half of them on either side.
         seeds: Training seeds; one agent each, every one of them judged.
         flow_minutes: Simulated minutes behind the realism report.
@@ -213,7 +212,6 @@ class Execution(_Strict):
     taker_fee_bps: float | None = None
     maker_fee_bps: float | None = None
     train_steps: int = Field(default=20_000, ge=100)
-    train_symbols: tuple[str, ...] = ()
     eval_episodes: int = Field(default=100, ge=2, multiple_of=2)
     seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
     flow_minutes: int = Field(default=60, ge=1)

@@ -35,8 +35,3 @@ def test_a_study_without_execution_settings_says_so(tmp_path):
 def test_environments_of_a_training_take_the_instruments_in_turn():
     factory = training_factory(Execution(horizon_s=10, decisions=2), [parent("A.X"), parent("B.X")])
     assert [factory(n).symbol for n in range(3)] == ["A.X", "B.X", "A.X"]
-
-
-def test_training_symbols_that_are_not_there_are_named():
-    with pytest.raises(StudyError, match=r"Z\.X"):
-        training_factory(Execution(train_symbols=("Z.X",)), [parent("A.X")])

@@ -96,6 +96,12 @@ def test_every_policy_works_the_same_orders_of_both_markets_on_both_sides(flow):
     assert set(starts["arrival_ns"]) == {1}
 
 
+def test_the_evaluation_names_the_champion_it_was_held_against_among_its_parents(flow):
+    lake = Lake(flow.root)
+    incumbent = lake.read("promotion", DATES[-1]).filter(pl.col("family") == "execution")["incumbent"][0]
+    assert incumbent in lake.manifest("execution_evaluation", DATES[-1]).parents
+
+
 def test_shortfall_is_the_sum_of_its_parts(flow):
     rows = Lake(flow.root).read("execution_evaluation", DATES[-1])
     parts = rows["spread_bps"] + rows["timing_bps"] + rows["fees_bps"]
