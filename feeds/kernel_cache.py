@@ -15,7 +15,7 @@ from pathlib import Path
 
 _PROJECT = Path(__file__).resolve().parent.parent
 #: Folders and files that hold compiled functions; a test holds this list against the sources.
-KERNELS = ("sim", "models/features", "feeds/nbbo.py")
+KERNELS = ("sim", "models/features", "feeds/kernels", "feeds/nbbo.py")
 VARIABLE = "NUMBA_CACHE_DIR"
 
 

@@ -15,8 +15,9 @@ from feeds.errors import SchemaError
 
 #: A add, M modify (size/price after the change), C cancel (size = quantity removed), F fill of a resting order
 #: (prints a trade, reduces ``order_id`` by ``size``), T trade print (never changes the book), R clear the book,
-#: Q one exchange's best quote on ``side`` is now price x size (0 x 0: withdrawn), H trading halt/resume.
-ACTIONS = ("A", "M", "C", "F", "T", "R", "Q", "H")
+#: Q one exchange's best quote on ``side`` is now price x size (0 x 0: withdrawn), H trading status (``condition``: -1
+#: halted, 0 quoting only, 1 trading), L the total displayed size at ``price`` on ``side`` is now ``size`` (0: none).
+ACTIONS = ("A", "M", "C", "F", "T", "R", "Q", "H", "L")
 #: B bid, A ask, N none. For A/M/C/F/Q the side of the resting order; for T the side of the aggressor.
 SIDES = ("B", "A", "N")
 ACTION_ENUM = pl.Enum(ACTIONS)
@@ -27,6 +28,9 @@ SIDE_CODE = {name: code for code, name in enumerate(SIDES)}
 FLAG_SNAPSHOT = 1  #: part of an opening snapshot, not live flow
 FLAG_CLOSING = 2  #: written at the end of the capture to close what rests; carries no information
 FLAG_SUSPICIOUS = 4  #: the source itself marks the row as suspicious
+FLAG_PARTIAL = 8  #: more rows of the same event follow: the book is not consistent before the last of them
+FLAG_AUCTION = 16  #: the print of an opening, closing or halt auction
+FLAG_GAP = 32  #: the source lost messages before this row
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
@@ -82,6 +86,18 @@ REJECTED_TICKS: Schema = {
     "reason": pl.String,
 }
 
+#: Bars a vendor or venue publishes: the truth our own bars are held against.
+VENDOR_BARS: Schema = {
+    "ts_open": pl.Int64,  # left edge, ns UTC
+    "ts": pl.Int64,  # right edge, ns UTC
+    "open": pl.Int64,  # ticks
+    "high": pl.Int64,
+    "low": pl.Int64,
+    "close": pl.Int64,
+    "volume_lots": pl.Int64,
+    "source": pl.String,  # name of the adapter
+}
+
 BARS: Schema = {
     "ts_open": pl.Int64,  # left edge, ns UTC
     "ts": pl.Int64,  # right edge, ns UTC; also when the bar is known
@@ -132,6 +148,7 @@ TABLES: dict[str, Schema] = {
     "clean_ticks": CLEAN_TICKS,
     "rejected_ticks": REJECTED_TICKS,
     "bars": BARS,
+    "vendor_bars": VENDOR_BARS,
     "headlines": HEADLINES,
     "external_signals": EXTERNAL_SIGNALS,
     "sentiment": SENTIMENT,

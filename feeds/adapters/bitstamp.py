@@ -63,6 +63,7 @@ class Bitstamp:
     name = "bitstamp"
     required_roles = frozenset({"orders", "trades", "meta"})
     whole_roles: frozenset[str] = frozenset()
+    awaited_roles: frozenset[str] = frozenset()
 
     def sniff(self, path: Path) -> FileInfo | None:
         """Header or keys tell the role; pair and date come from the capture's meta.json in the same folder.

@@ -60,6 +60,7 @@ class Lobster:
     name = "lobster"
     required_roles = frozenset({"message", "orderbook"})
     whole_roles = frozenset({"zip"})
+    awaited_roles: frozenset[str] = frozenset()
 
     def sniff(self, path: Path) -> FileInfo | None:
         """The first line tells the role; symbol and date stand in the names only."""

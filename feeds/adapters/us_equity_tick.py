@@ -57,6 +57,7 @@ class UsEquityTick:
     name = "us_equity_tick"
     required_roles = frozenset({"trade", "quote"})
     whole_roles: frozenset[str] = frozenset()
+    awaited_roles: frozenset[str] = frozenset()
 
     def sniff(self, path: Path) -> FileInfo | None:
         """The first line tells the role; symbol and date stand in the csv's name only."""
