@@ -76,10 +76,21 @@ def table_metadata(frame: pl.DataFrame, manifest: Manifest | None = None) -> dic
         "dagster/row_count": frame.height,
         "dagster/column_schema": dg.TableSchema(columns=columns),
     }
-    if manifest is not None:
-        metadata |= {"manifest_id": manifest.id, "path": manifest.path, "sha256": manifest.sha256}
-        metadata["parents"] = dg.MetadataValue.json(list(manifest.parents))
-    return metadata
+    return metadata | (_lineage(manifest) if manifest is not None else {})
+
+
+def stored_metadata(manifest: Manifest) -> dict[str, Any]:
+    """The same of a partition that was written in chunks and is not held."""
+    from feeds.schema import TABLES
+
+    columns = [dg.TableColumn(name, str(kind)) for name, kind in TABLES[manifest.name].items()]
+    schema = dg.TableSchema(columns=columns)
+    return {"dagster/row_count": manifest.rows, "dagster/column_schema": schema, **_lineage(manifest)}
+
+
+def _lineage(manifest: Manifest) -> dict[str, Any]:
+    parents = dg.MetadataValue.json(list(manifest.parents))
+    return {"manifest_id": manifest.id, "path": manifest.path, "sha256": manifest.sha256, "parents": parents}
 
 
 def artefact_metadata(manifest: Manifest) -> dict[str, Any]:

@@ -6,17 +6,23 @@ Here: the assets that read files as dropped. Not here: formats (feeds/adapters),
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.common import counts_value, failures, table_metadata
+from assets.common import counts_value, failures, stored_metadata, table_metadata
 from assets.partitions import StudyPartitions, split_key
 from assets.store import StudyStore
 from feeds.errors import LakeError, UnreadableFileError
 
 if TYPE_CHECKING:
-    from feeds.landing import LandingIndex, Unit
+    from feeds.adapters.base import SourceProblem
+    from feeds.ingest import UnitReader
+    from feeds.instruments import InstrumentSpec
+    from feeds.landing import LandingIndex
+    from feeds.manifest import Manifest
+    from feeds.units import Unit
 
 GROUP = "ingest"
 OWNERS = ["team:data"]
@@ -38,7 +44,7 @@ def build_sources(parts: StudyPartitions) -> list[dg.AssetsDefinition | dg.Asset
 def _raw_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
     @dg.asset(
         partitions_def=parts.instrument_days,
-        deps=[landing_zone],
+        deps=[landing_zone, "tapes"],
         group_name=GROUP,
         kinds={"polars", "parquet"},
         owners=OWNERS,
@@ -47,50 +53,83 @@ def _raw_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
     )
     @failures
     def raw_ticks(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
-        from feeds.adapters import TICK_ADAPTERS
+        from feeds.ingest import UnitReader
         from feeds.landing import register
 
         date, instrument = split_key(context)
-        unit = _landed_unit(store, date, instrument)
-        adapter = TICK_ADAPTERS[unit.format]
-        spec = store.config.instrument(instrument) or adapter.default_spec(instrument)
+        unit, spec = _landed_unit(store, date, instrument)
+        reader = UnitReader(unit, spec)
+        parents = register(unit, store.lake.manifests)
         try:
-            parsed = adapter.parse(unit.files, spec, date)
+            manifest = store.lake.write_stream(
+                "raw_ticks",
+                reader.frames(),
+                date,
+                instrument,
+                parents=parents,
+                params=lambda: raw_params(reader),
+            )
         except UnreadableFileError as error:
             _quarantine(store, error)
             raise
-        parents = register(unit, store.lake.manifests)
-        params = {"format": unit.format, "instrument": spec.model_dump(), "rows_in": parsed.rows_in}
-        manifest = store.lake.write("raw_ticks", parsed.frame, date, instrument, parents=parents, params=params)
+        register(unit, store.lake.manifests)
         store.lake.write(
             "rejected_raw_ticks",
-            parsed.rejected,
+            reader.rejected,
             date,
             instrument,
             parents=[manifest.id],
             params={"stage": "parse"},
         )
-        actions = dict(parsed.frame["action"].value_counts().iter_rows())
-        return dg.MaterializeResult(
-            metadata={
-                **table_metadata(parsed.frame, manifest),
-                "rows_in": parsed.rows_in,
-                "rows_rejected": parsed.rejected.height,
-                "rows_by_action": counts_value(actions),
-                "files": dg.MetadataValue.json({role: path.name for role, path in unit.files.items()}),
-            }
-        )
+        return dg.MaterializeResult(metadata=_raw_metadata(manifest, reader))
 
     return raw_ticks
 
 
-def _landed_unit(store: StudyStore, date: str, instrument: str) -> Unit:
+def raw_params(reader: UnitReader) -> dict[str, Any]:
+    """What the manifest of raw_ticks says of an instrument-day that was read whole."""
+    return {
+        "format": reader.unit.format,
+        "instrument": reader.spec.model_dump(),
+        "rows_in": reader.rows_in,
+        "rows_rejected": sum(part.height for part in reader.rejected_parts),
+        "ignored": dict(reader.ignored),
+        "problems": [asdict(problem) for problem in reader.problems],
+        "awaited_roles": list(reader.unit.awaited_roles),
+    }
+
+
+def source_problems(manifest: Manifest) -> tuple[SourceProblem, ...]:
+    """The defects of the source that raw_ticks were read from in spite of."""
+    from feeds.adapters.base import SourceProblem
+
+    return tuple(SourceProblem(**problem) for problem in manifest.params.get("problems", ()))
+
+
+def _raw_metadata(manifest: Manifest, reader: UnitReader) -> dict[str, Any]:
+    rejected = dict(reader.rejected["reason"].value_counts().iter_rows())
+    problems = [f"{item.kind} at {item.position}: {item.text}" for item in reader.problems]
+    return {
+        **stored_metadata(manifest),
+        "rows_in": reader.rows_in,
+        "rows_rejected": reader.rejected.height,
+        "rejected_by_reason": counts_value(rejected),
+        "records_ignored": counts_value(reader.ignored),
+        "rows_by_action": counts_value(reader.actions),
+        "source_problems": dg.MetadataValue.json(problems),
+        "files": dg.MetadataValue.json({role: path.name for role, path in reader.unit.files.items()}),
+    }
+
+
+def _landed_unit(store: StudyStore, date: str, instrument: str) -> tuple[Unit, InstrumentSpec]:
+    from feeds.ingest import spec_of
     from feeds.landing import scan
 
     index = scan(store.path)
     unit = next((unit for unit in index.units if (unit.date, unit.instrument) == (date, instrument)), None)
     if unit is not None and not unit.missing_roles:
-        return unit
+        study_spec = store.config.instrument(instrument)
+        return unit, spec_of(unit.format, instrument, study_spec, index.specs.get(instrument))
     found = f"only {sorted(unit.files)}" if unit else "no file"
     expected = f"also {list(unit.missing_roles)}" if unit else "the files of this instrument-day"
     raise LakeError(
@@ -169,7 +208,7 @@ def _external_signals(parts: StudyPartitions) -> dg.AssetsDefinition:
         from feeds.signals import signals_for
 
         date = context.partition_key
-        files = [info for info in scan(store.path).daily if info.format in ("signals_csv", "rv_daily_csv")]
+        files = [info for info in scan(store.path).daily if info.format != "news_csv"]
         frame = signals_for(files, date)
         parents = [parent for info in files for parent in register(info, store.lake.manifests)]
         manifest = store.lake.write("external_signals", frame, date, parents=parents)

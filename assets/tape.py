@@ -47,17 +47,17 @@ def read_tape(store: StudyStore, date: str, symbol: str) -> Tape:
     Raises:
         InsufficientDataError: The source has no order-by-order events.
     """
-    from feeds.clean import book_kind, filter_rows
+    from feeds.cleaning import book_kind, filter_rows
 
     raw = store.lake.read("raw_ticks", date, symbol)
     origin = store.lake.manifest("raw_ticks", date, symbol)
     spec, bounds = spec_from(origin), session_of(store, date)
     kind = book_kind(raw)
-    if kind == "quotes":
+    if kind not in ("orders", "stated") or not (raw["action"] == "A").any():
         raise InsufficientDataError(
-            f"tape of {symbol} on {date}", received="trades and quotes", expected="order-by-order events"
+            f"tape of {symbol} on {date}", received=f"a source of kind {kind!r}", expected="order-by-order events"
         )
-    kept, _ = filter_rows(raw, spec, bounds)
+    kept, _ = filter_rows(raw, spec, bounds, store.config.cleaning)
     if kind == "orders":
         from sim.replay import with_book
 

@@ -5,6 +5,7 @@ Here: thin assets. Not here: cleaning rules (feeds/clean.py), book building (sim
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -12,15 +13,18 @@ import dagster as dg
 from assets.common import CARRY_THROUGH, counts_value, failures, plot_value, table_metadata
 from assets.partitions import StudyPartitions, split_key
 from assets.store import StudyStore
-from feeds.errors import InsufficientDataError, RowAccountingError
+from feeds.errors import InsufficientDataError
 from feeds.instruments import InstrumentSpec
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from feeds.cleaning import CleaningRules, CleanResult
     from feeds.manifest import Manifest
 
 GROUP = "ticks"
+#: `feeds.cleaning.book_kind` of a source of trades only: bars can be built from it, features need a book.
+NO_BOOK = "none"
 OWNERS = ["team:data"]
 
 
@@ -50,32 +54,15 @@ def spec_from(manifest: Manifest) -> InstrumentSpec:
     return InstrumentSpec.model_validate(manifest.params["instrument"])
 
 
-def clean(raw: pl.DataFrame, spec: InstrumentSpec, bounds: tuple[int, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Run the cleaning steps in order and return ``(clean, rejected)``; every raw row is in exactly one of them."""
-    import polars as pl
+def clean(
+    raw: pl.DataFrame, spec: InstrumentSpec, bounds: tuple[int, int], rules: CleaningRules | None = None
+) -> CleanResult:
+    """Clean an instrument-day with the matching engine's book; see `feeds.cleaning.clean`."""
+    from feeds.cleaning import CleaningRules
+    from feeds.cleaning import clean as clean_with
+    from sim.replay import with_book
 
-    from feeds.clean import book_kind, filter_rows, finish
-
-    kept, rejected_early = filter_rows(raw, spec, bounds)
-    kind = book_kind(raw)
-    if kind == "orders":
-        from sim.replay import with_book
-
-        kept, _ = with_book(kept)
-    elif kind == "quotes":
-        from feeds.nbbo import with_nbbo
-
-        kept = with_nbbo(kept)
-    cleaned, rejected_late = finish(kept, bounds)
-    rejected = pl.concat([rejected_early, rejected_late])
-    if raw.height != cleaned.height + rejected.height:
-        raise RowAccountingError(
-            f"cleaning of {spec.id}",
-            received=f"{raw.height} rows in",
-            expected=f"{cleaned.height} clean + {rejected.height} rejected",
-            remedy="A cleaning step loses rows: this is a bug, please report it.",
-        )
-    return cleaned, rejected
+    return clean_with(raw, spec, bounds, rules or CleaningRules(), lambda kept: with_book(kept)[0])
 
 
 def _clean_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
@@ -96,14 +83,20 @@ def _clean_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
         date, instrument = split_key(context)
         origin = store.lake.manifest("raw_ticks", date, instrument)
         raw = store.lake.read("raw_ticks", date, instrument)
-        cleaned, rejected = clean(raw, spec_from(origin), session_of(store, date))
+        result = clean(raw, spec_from(origin), session_of(store, date), store.config.cleaning)
+        cleaned, rejected = result.clean, result.rejected
         if cleaned.is_empty():
             raise InsufficientDataError(
                 f"clean_ticks of {instrument} on {date}",
                 received=f"{raw.height} raw rows, all rejected: {_reasons(rejected)}",
                 expected="at least one row inside the session with a two-sided book",
             )
-        params = {"instrument": origin.params["instrument"], "rows_in": raw.height}
+        params = {
+            "instrument": origin.params["instrument"],
+            "rows_in": raw.height,
+            "rules": asdict(store.config.cleaning),
+            "figures": result.figures,
+        }
         manifest = store.lake.write("clean_ticks", cleaned, date, instrument, parents=[origin.id], params=params)
         store.lake.write("rejected_ticks", rejected, date, instrument, parents=[origin.id])
         reasons = _reasons(rejected)
@@ -113,6 +106,7 @@ def _clean_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
                 "rows_in": raw.height,
                 "rows_rejected": rejected.height,
                 "rejected_by_reason": counts_value(reasons),
+                "figures": dg.MetadataValue.json(result.figures),
                 "plot": plot_value(rejected_by_reason(reasons, dpi=UI_DPI), store),
             }
         )
@@ -185,8 +179,11 @@ def _microstructure_features(parts: StudyPartitions) -> dg.AssetsDefinition:
         origin = store.lake.manifest("clean_ticks", date, instrument)
         spec = spec_from(origin)
         cleaned = store.lake.read("clean_ticks", date, instrument)
+        book = origin.params.get("figures", {}).get("book")
         frame = compute(cleaned, session_of(store, date), store.config.grid_ms, spec)
-        params = {"grid_ms": store.config.grid_ms, "instrument": origin.params["instrument"]}
+        if book == NO_BOOK:
+            frame = frame.clear()
+        params = {"grid_ms": store.config.grid_ms, "instrument": origin.params["instrument"], "book": book}
         manifest = store.lake.write(
             "microstructure_features", frame, date, instrument, parents=[origin.id], params=params
         )

@@ -8,7 +8,7 @@ Here: reading lineage and check results. Not here: the checks (assets/checks.py)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from feeds.errors import CoverageError
@@ -55,10 +55,17 @@ def universe_of(lake: Lake, study: Study, date: str) -> Universe:
     return Universe(included, {instrument: reason for instrument, reason in reasons.items() if reason is not None})
 
 
-def why_excluded(lake: Lake, date: str, instrument: str) -> str | None:
-    """The reason an instrument is left out of a date, None where it is in."""
+def why_excluded(lake: Lake, date: str, instrument: str, descent: Sequence[str] = DESCENT) -> str | None:
+    """The reason an instrument is left out of a date, None where it is in.
+
+    Args:
+        lake: The lake.
+        date: ISO date.
+        instrument: Id.
+        descent: Tables that must be there, checked, each made from the one before.
+    """
     parent: str | None = None
-    for table in DESCENT:
+    for table in descent:
         if not lake.exists(table, date, instrument):
             return f"no {table}"
         manifest = lake.manifest(table, date, instrument)
@@ -66,6 +73,8 @@ def why_excluded(lake: Lake, date: str, instrument: str) -> str | None:
             return f"{table} is older than what it is made from"
         if (verdict := _check_verdict(lake, table, date, instrument, manifest.id)) is not None:
             return verdict
+        if table == DESCENT[-1] and manifest.params.get("book") == "none":
+            return "trades only: without a book there are no features"
         parent = manifest.id
     return None
 

@@ -11,6 +11,7 @@ from typing import Any
 from feeds.errors import T2TError
 
 _MODULES = {
+    "decode": "every format decoded beside a reference, and the whole ingest of the US equity ticks",
     "demo_market": "the simulated demo market: seconds to generate, events, what knowing the plant is worth",
     "graph": "the whole graph on the embedded data, both studies: seconds, peak memory",
     "load": "loading the code location cold: seconds against the 15 s limit",

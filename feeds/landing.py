@@ -3,12 +3,16 @@
 Files dropped by hand should come under a name that ends in ``.tmp`` or begins with a dot, and be renamed when whole;
 `stage` does so. Which files of an instrument-day belong together is told by their content, not by their place.
 
-Here: copying files in, recognising what lies there, grouping files into instrument-days. Not here: parsing
+A *tape* (a file of many instruments or days) is decoded once into ``<study root>/decoded/<hash>-<format>``; what it
+holds is known from then on.
+
+Here: copying files in, recognising what lies there. Not here: grouping into instrument-days (feeds/units.py), parsing
 (feeds/adapters), what is done about them (pipelines/triage.py).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -19,39 +23,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from feeds.adapters import TICK_ADAPTERS, FileInfo, companions, sniff
-from feeds.adapters.base import Adapter
+from feeds.adapters import BAR_ADAPTERS, DAILY_ADAPTERS, TAPE_ADAPTERS, FileInfo, companions, sniff
 from feeds.errors import IncompleteDropError, LakeError, UnknownFormatError, UnreadableFileError
+from feeds.instruments import InstrumentSpec
 from feeds.manifest import Manifest, ManifestStore, sha256_of_file, write_atomically
+from feeds.units import Landed, Unit, group_units, instrument_specs
 
 #: A file that needs another one beside it is waited for that long before it counts as bad.
 PATIENCE_S = 600.0
 _INDEX = "landing_index.json"
 #: To be raised whenever an adapter comes to recognise files differently.
-_INDEX_VERSION = 2
+_INDEX_VERSION = 3
 _INCOMING = "incoming"
+#: Role of a file that says what others are.
+MAPPING = "mapping"
 _Entry = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """The files of one instrument-day.
-
-    Attributes:
-        date: ISO date.
-        instrument: Id.
-        format: Adapter.
-        files: Role -> path.
-        file_ids: Manifest ids of the files, ascending.
-        missing_roles: Roles no file plays.
-    """
-
-    date: str
-    instrument: str
-    format: str
-    files: Mapping[str, Path]
-    file_ids: tuple[str, ...]
-    missing_roles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -61,12 +47,18 @@ class LandingIndex:
     Attributes:
         units: Instrument-days by (date, instrument).
         daily: Files of headlines and signals.
+        bars: Files of published bars.
+        undecoded: Tapes nobody decoded yet.
         bad: Files no adapter can use, as the errors that say why.
+        specs: Units of instruments that decoded tapes state, by id.
     """
 
     units: tuple[Unit, ...]
     daily: tuple[FileInfo, ...]
+    bars: tuple[FileInfo, ...]
+    undecoded: tuple[FileInfo, ...]
     bad: tuple[UnreadableFileError, ...]
+    specs: Mapping[str, InstrumentSpec]
 
 
 def stage(paths: Iterable[Path], root: Path) -> list[Path]:
@@ -77,12 +69,14 @@ def stage(paths: Iterable[Path], root: Path) -> list[Path]:
         root: The study's folder.
 
     Returns:
-        The copies made. A file goes to ``landing/<format>/<its folder's name>/``, or to
-        ``landing/incoming/...`` where no adapter can use it (the next scan tells why). The same content under the same
-        name is left alone; other content replaces it: a correction.
+        The copies made, those of files beside them included that decide what they are. A file goes to
+        ``landing/<format>/<its folder's name>/``, or to ``landing/incoming/...`` where no adapter can use it (the next
+        scan tells why). The same content under the same name is left alone; other content replaces it: a correction.
     """
     copied = []
-    for path in _walk(paths):
+    given = list(_walk(paths))
+    beside = [other for path in given for other in companions(path)]
+    for path in dict.fromkeys((*beside, *given)):
         target = root / "landing" / _format_of(path) / path.parent.name / path.name
         if target.is_file() and sha256_of_file(target) == sha256_of_file(path):
             continue
@@ -133,10 +127,15 @@ def scan(root: Path) -> LandingIndex:
     if entries != known:
         index = {"version": _INDEX_VERSION, "files": entries}
         write_atomically(root / _INDEX, json.dumps(index, indent=0, sort_keys=True).encode())
-    infos = [(_info(root, name, entry), entry) for name, entry in entries.items() if "format" in entry]
+    landed = [_landed(root, name, entry) for name, entry in entries.items() if "format" in entry]
     bad = tuple(_error(root, name, entry) for name, entry in entries.items() if "format" not in entry)
-    daily = tuple(info for info, _ in infos if info.instrument is None)
-    return LandingIndex(tuple(_units(root, infos)), daily, bad)
+    daily = tuple(one.info for one in landed if one.info.format in DAILY_ADAPTERS)
+    bars = tuple(one.info for one in landed if one.info.format in BAR_ADAPTERS)
+    others = (*DAILY_ADAPTERS, *BAR_ADAPTERS)
+    market = [one for one in landed if one.info.format not in others and one.info.role != MAPPING]
+    undecoded = tuple(one.info for one in market if one.is_tape and not one.is_decoded)
+    ready = [one for one in market if not one.is_tape or one.is_decoded]
+    return LandingIndex(tuple(group_units(ready)), daily, bars, undecoded, bad, instrument_specs(ready))
 
 
 def _load_index(root: Path) -> Mapping[str, _Entry]:
@@ -167,6 +166,8 @@ def _entry(root: Path, path: Path, known: Mapping[str, _Entry]) -> _Entry | None
         if old is not None and old["stamp"] == stamp:
             return old
         entry: _Entry = {"stamp": stamp, "sha256": sha256_of_file(path)}
+        if beside := companions(path):
+            entry["beside"] = [sha256_of_file(other) for other in beside]
         try:
             info = sniff(path)
         except IncompleteDropError as error:
@@ -192,41 +193,32 @@ def _why(error: UnreadableFileError) -> _Entry:
     return {"position": error.position, "expected": error.expected, "found": error.found, "unknown": unknown}
 
 
-def _info(root: Path, name: str, entry: _Entry) -> FileInfo:
-    return FileInfo(root / name, entry["format"], entry["role"], entry["instrument"], tuple(entry["dates"]))
+def _landed(root: Path, name: str, entry: _Entry) -> Landed:
+    info = FileInfo(root / name, entry["format"], entry["role"], entry["instrument"], tuple(entry["dates"]))
+    file_id = _manifest(root, info.path, entry["sha256"]).id
+    is_tape = info.format in TAPE_ADAPTERS and info.role != MAPPING
+    folder = decoded_folder(root, info.format, entry) if is_tape else None
+    beside = zip(companions(info.path), entry.get("beside", ()), strict=False) if is_tape else ()
+    ids = tuple((path, _manifest(root, path, sha256).id) for path, sha256 in beside)
+    return Landed(info, entry["stamp"][1], file_id, folder, ids)
+
+
+def decoded_folder(root: Path, format_name: str, hashes: Mapping[str, Any]) -> Path:
+    """Where the decoded form of a tape lies: named after its hash and, where a mapping says what it is, the mapping's.
+
+    Args:
+        root: The study's folder.
+        format_name: Adapter.
+        hashes: ``sha256`` of the file, and ``beside``, those of the files that decide what it is, where there are any.
+    """
+    beside = hashes.get("beside", [])
+    name = hashlib.sha256("".join([hashes["sha256"], *beside]).encode()).hexdigest() if beside else hashes["sha256"]
+    return root / "decoded" / f"{name[:16]}-{format_name}"
 
 
 def _error(root: Path, name: str, entry: _Entry) -> UnreadableFileError:
     kind = UnknownFormatError if entry["unknown"] else UnreadableFileError
     return kind(root / name, entry["position"], entry["expected"], entry["found"])
-
-
-def _units(root: Path, infos: list[tuple[FileInfo, _Entry]]) -> Iterator[Unit]:
-    groups: dict[tuple[str, str], list[tuple[FileInfo, _Entry]]] = {}
-    for info, entry in infos:
-        if info.instrument is not None:
-            groups.setdefault((info.dates[0], info.instrument), []).append((info, entry))
-    for (date, instrument), members in sorted(groups.items()):
-        # The path breaks ties: two scans must choose alike.
-        by_age = sorted(members, key=lambda member: (member[1]["stamp"][1], str(member[0].path)))
-        adapter = TICK_ADAPTERS[by_age[-1][0].format]
-        by_role = {info.role: (info, entry) for info, entry in by_age if info.format == adapter.name}
-        roles = _chosen_roles(adapter, {role: entry["stamp"][1] for role, (_, entry) in by_role.items()})
-        ids = sorted(_manifest(root, by_role[role][0].path, by_role[role][1]["sha256"]).id for role in roles)
-        missing = () if adapter.whole_roles & set(roles) else tuple(sorted(adapter.required_roles - set(roles)))
-        files = {role: by_role[role][0].path for role in roles}
-        yield Unit(date, instrument, adapter.name, files, tuple(ids), missing)
-
-
-def _chosen_roles(adapter: Adapter, ages_ns: Mapping[str, int]) -> list[str]:
-    """Which of the roles present (role -> modification time) make up the instrument-day: the parts or a whole."""
-    parts = sorted(adapter.required_roles & ages_ns.keys())
-    wholes = sorted(adapter.whole_roles & ages_ns.keys(), key=lambda role: ages_ns[role])
-    if not wholes:
-        return parts
-    complete = len(parts) == len(adapter.required_roles)
-    corrected = complete and max(ages_ns[role] for role in parts) > ages_ns[wholes[-1]]
-    return parts if corrected else wholes[-1:]
 
 
 def _manifest(root: Path, path: Path, sha256: str) -> Manifest:
@@ -236,6 +228,15 @@ def _manifest(root: Path, path: Path, sha256: str) -> Manifest:
 def file_id(info: FileInfo, root: Path) -> str:
     """Manifest id of a file of the landing zone."""
     return _hashed(root, info.path).id
+
+
+def tape_folder(info: FileInfo, root: Path) -> Path:
+    """Where the decoded form of a tape of the landing zone lies or will lie."""
+    entry = _load_index(root).get(str(info.path.relative_to(root)))
+    if entry is None or entry["stamp"] != _stamp(info.path):
+        beside = [sha256_of_file(other) for other in companions(info.path)]
+        entry = {"sha256": sha256_of_file(info.path)} | ({"beside": beside} if beside else {})
+    return decoded_folder(root, info.format, entry)
 
 
 def _hashed(root: Path, path: Path) -> Manifest:

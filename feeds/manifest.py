@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from feeds.atomic import write_atomically as write_atomically
 from feeds.errors import LakeError
 
+if TYPE_CHECKING:
+    from feeds.storage import Storage
+
 Kind = str  # "raw_file", "table", "model", "report"
+_MIRRORED = "manifests"
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Manifest:
         name: Table or asset name; file name of a raw file.
         partition: E.g. ``{"date": "2013-10-07", "symbol": "IBM.US"}``.
         path: Relative to the study's root.
-        sha256: Of the content (a raw file's bytes; a table's Arrow data; an artefact's files).
+        sha256: Of the content (a raw file's bytes; a table's rows, feeds/content_hash.py; an artefact's files).
         rows: Rows of a table, 0 elsewhere.
         parents: Ids of what this was made from.
         code_version: `code_version` when it was made.
@@ -80,17 +84,38 @@ class Manifest:
 
 
 class ManifestStore:
-    """Manifests by id, one JSON file each below ``<study root>/manifests``."""
+    """Manifests by id, one JSON file each below ``<study root>/manifests``.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: The folder.
+        mirror: Storage of a lake elsewhere: what is put here is put there too (``manifests/<id>.json``), and what is
+            not found here is looked for there, so that others who share the lake can follow its chain.
+    """
+
+    def __init__(self, root: Path, mirror: Storage | None = None) -> None:
         self.root = root
+        self._mirror = mirror
 
     def put(self, manifest: Manifest) -> str:
-        """Write ``manifest`` and return its id; the same manifest twice is one file."""
-        target = self.root / f"{manifest.id}.json"
-        if not target.exists():
-            write_atomically(target, manifest.to_json().encode())
+        """Write ``manifest`` and return its id; the same manifest twice is one file.
+
+        Raises:
+            LakeError: The disk or the store refuses.
+        """
+        name, content = f"{manifest.id}.json", manifest.to_json().encode()
+        target = self.root / name
+        # An empty file is what a power cut can leave behind; it counts as none.
+        if not target.is_file() or not target.stat().st_size:
+            write_atomically(target, content)
+        if self._mirror is not None and not self._mirror.exists(f"{_MIRRORED}/{name}"):
+            self._mirror.put_bytes(f"{_MIRRORED}/{name}", content)
         return manifest.id
+
+    def exists(self, manifest_id: str) -> bool:
+        """Whether there is a manifest of exactly this id."""
+        if (self.root / f"{manifest_id}.json").is_file():
+            return True
+        return self._mirror is not None and self._mirror.exists(f"{_MIRRORED}/{manifest_id}.json")
 
     def get(self, manifest_id: str) -> Manifest:
         """Return the manifest of ``manifest_id``, which may be an unambiguous prefix.
@@ -98,8 +123,11 @@ class ManifestStore:
         Raises:
             LakeError: There is none, or the prefix fits several.
         """
-        exact = self.root / f"{manifest_id}.json"
-        found = [exact] if exact.is_file() else sorted(self.root.glob(f"{_escape(manifest_id)}*.json"))
+        if (self.root / f"{manifest_id}.json").is_file():
+            return Manifest.from_json((self.root / f"{manifest_id}.json").read_text())
+        if self._mirror is not None and (text := self._mirrored(f"{manifest_id}.json")) is not None:
+            return Manifest.from_json(text)
+        found = self._names(manifest_id)
         if len(found) != 1:
             received = f"{manifest_id!r}, which fits {len(found)} manifests"
             raise LakeError(
@@ -108,12 +136,37 @@ class ManifestStore:
                 expected="the id of one artefact",
                 remedy="`t2t status` lists ids.",
             )
-        return Manifest.from_json(found[0].read_text())
+        return Manifest.from_json(self._text(found[0]))
 
     def __iter__(self) -> Iterator[Manifest]:
         """All manifests, by id."""
-        for path in sorted(self.root.glob("*.json")):
-            yield Manifest.from_json(path.read_text())
+        for name in self._names(""):
+            yield Manifest.from_json(self._text(name))
+
+    def _names(self, prefix: str) -> list[str]:
+        """File names that begin with ``prefix``, ascending."""
+        names = {path.name for path in self.root.glob(f"{_escape(prefix)}*.json")}
+        if self._mirror is not None:
+            stored = (entry.key.rsplit("/", 1)[-1] for entry in self._mirror.entries(_MIRRORED))
+            names |= {name for name in stored if name.startswith(prefix) and name.endswith(".json")}
+        return sorted(names)
+
+    def _text(self, name: str) -> str:
+        path = self.root / name
+        if path.is_file():
+            return path.read_text()
+        text = self._mirrored(name)
+        if text is None:
+            raise LakeError(f"manifest {name}", received="nothing", expected="the file that was listed just now")
+        return text
+
+    def _mirrored(self, name: str) -> str | None:
+        if self._mirror is None:
+            return None
+        try:
+            return self._mirror.read_bytes(f"{_MIRRORED}/{name}").decode()
+        except FileNotFoundError:
+            return None
 
     def ancestors(self, manifest_id: str) -> Iterator[tuple[int, Manifest, bool]]:
         """Walk from an artefact to its raw files, depth first.
@@ -131,20 +184,6 @@ class ManifestStore:
             if not again:
                 seen.add(manifest.id)
                 stack.extend((depth + 1, parent) for parent in reversed(manifest.parents))
-
-
-def write_atomically(target: Path, content: bytes) -> None:
-    """Write ``content`` to a temporary name beside ``target``, flush it to disk and rename it over ``target``."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def sha256_of_file(path: Path) -> str:

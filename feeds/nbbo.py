@@ -15,7 +15,7 @@ A quote that crosses another is kept at first: crosses of some milliseconds are 
 cleaning drops the crossed rows. No market stays crossed, so where it does for `STALE_CROSS_NS` the older of the two
 quotes is stale: it is withdrawn until it is restated.
 
-Here: `with_nbbo` and its kernel. Not here: which rows are dropped (feeds/clean.py), books of single orders
+Here: `with_nbbo` and its kernel. Not here: which rows are dropped (feeds/cleaning), books of single orders
 (sim/replay.py).
 """
 

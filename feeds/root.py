@@ -24,3 +24,9 @@ def shared_root() -> Path:
 def study_root(study: Study) -> Path:
     """Folder of everything that belongs to ``study``."""
     return data_root() / study.name
+
+
+def lake_url(study: Study) -> str | None:
+    """Where the study's tables lie if not in its folder: ``$T2T_LAKE/<study name>``, any fsspec URL; None if unset."""
+    base = os.environ.get("T2T_LAKE")
+    return f"{base.rstrip('/')}/{study.name}" if base else None

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from feeds.cleaning.rules import CleaningRules
 from feeds.errors import StudyError
 from feeds.instruments import InstrumentSpec
 
@@ -25,7 +26,22 @@ DEFAULT_STUDY = "demo_market"
 #: What `t2t run` builds where no study is named: the real capture, then the simulated market fitted to it.
 DEFAULT_RUN = ("bitstamp_demo", DEFAULT_STUDY)
 
-FORMATS = ("bitstamp", "lobster", "us_equity_tick", "news_csv", "signals_csv", "rv_daily_csv")
+#: Formats of market data, of published bars, and of headlines and signals.
+TICK_FORMATS = (
+    "bitstamp",
+    "lobster",
+    "us_equity_tick",
+    "fx_tick",
+    "binance_raw",
+    "binance_archive",
+    "itch",
+    "dbn",
+    "iex",
+    "mapped",
+)
+BAR_FORMATS = ("us_equity_minute", "binance_klines")
+DAILY_FORMATS = ("news_csv", "signals_csv", "rv_daily_csv", "binance_book_depth")
+FORMATS = (*TICK_FORMATS, *BAR_FORMATS, *DAILY_FORMATS)
 
 
 class _Strict(BaseModel):
@@ -36,16 +52,23 @@ class Source(_Strict):
     """Files that enter the landing zone.
 
     Attributes:
-        format: The adapter that must recognise them.
+        format: The adapter that must recognise them, one of `FORMATS`.
         path: ``package:<module>/<glob>``, ``shared:<glob>`` (below ``$T2T_SHARED``), ``study:<glob>`` (below
             pipelines/studies/), ``simulate:<market>/<glob>`` (a market of sim/demo_config.py, generated on first use)
             or a plain glob.
         simulated: True where nobody traded or published what the files hold.
     """
 
-    format: Literal["bitstamp", "lobster", "us_equity_tick", "news_csv", "signals_csv", "rv_daily_csv"]
+    format: str
     path: str
     simulated: bool = False
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in FORMATS:
+            raise ValueError(f"one of {', '.join(FORMATS)}")
+        return value
 
 
 class Dates(_Strict):
@@ -264,6 +287,7 @@ class Study(_Strict):
     label: Label
     split: Annotated[WalkForward | Intraday, Field(discriminator="kind")]
     costs: Costs
+    cleaning: CleaningRules = CleaningRules()
     models: Models = Models()
     execution: Execution | None = None
     risk: Risk = Risk()
@@ -290,8 +314,7 @@ class Study(_Strict):
     @property
     def simulated_market(self) -> bool:
         """Whether nobody traded what the study's market data hold."""
-        daily = ("news_csv", "signals_csv", "rv_daily_csv")
-        return all(source.simulated for source in self.sources if source.format not in daily)
+        return all(source.simulated for source in self.sources if source.format not in DAILY_FORMATS)
 
     def instrument(self, instrument_id: str) -> InstrumentSpec | None:
         """The spec of ``instrument_id`` or None where the study does not list it."""

@@ -90,21 +90,16 @@ def _run_study(study: str, nights: int | None, force: bool) -> Path | None:
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files or folders; the format is recognised by content.")],
     study: StudyOption = None,
+    ticks_only: Annotated[bool, typer.Option("--ticks-only", help="Stop at checked clean ticks.")] = False,
 ) -> None:
-    """Copy files into the landing zone and build their partitions up to the training set."""
-    from feeds.landing import stage
-    from pipelines.runner import GraphRunner
-    from pipelines.show import console, print_outcomes, progress
+    """Recognise files by content, copy them into the landing zone, decode and build what they hold.
+
+    Shows rows a second and the time left, and says at the end what became of every row.
+    """
+    from pipelines.ingest import ingest_paths
 
     named, root = _choose(study)
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise T2TError("ingest", received=f"paths that do not exist: {missing}", expected="files or folders")
-    staged = stage(paths, root)
-    console.print(f"{len(staged)} new files in the landing zone")
-    with progress() as listen:
-        summary = GraphRunner(named, root).run(nights=0, listen=listen)
-    print_outcomes(summary)
+    summary = ingest_paths(named, root, paths, ticks_only)
     if summary.failed or summary.quarantined:
         raise typer.Exit(1)
 

@@ -17,11 +17,13 @@ from assets.execution import build_execution
 from assets.partitions import StudyPartitions
 from assets.planted import build_planted
 from assets.promotion import build_promotion
+from assets.published import build_published, build_published_checks
 from assets.regimes import build_regimes
 from assets.risk import build_risk
 from assets.simulator import build_simulator
 from assets.sources import build_sources
 from assets.store import StudyStore
+from assets.tapes import build_tapes
 from assets.ticks import build_ticks
 from assets.volatility import build_volatility
 from feeds.root import study_root
@@ -49,6 +51,8 @@ def build_defs(study: str | Path | None = None, root: Path | None = None) -> dg.
     store = StudyStore(study=named, root=str(root))
     builders = (
         build_sources,
+        build_tapes,
+        build_published,
         build_ticks,
         build_dataset,
         build_alpha,
@@ -63,7 +67,7 @@ def build_defs(study: str | Path | None = None, root: Path | None = None) -> dg.
     )
     return dg.Definitions(
         assets=[asset for build in builders for asset in build(parts)],
-        asset_checks=build_checks(parts),
+        asset_checks=[*build_checks(parts), *build_published_checks(parts)],
         jobs=list(jobs.values()),
         schedules=build_schedules(parts, jobs),
         sensors=build_sensors(parts, jobs),

@@ -10,7 +10,10 @@ import dagster as dg
 from assets.partitions import StudyPartitions
 from assets.planted import has_planted_truth
 
+DECODE = "decode_tapes"
 INGEST = "ingest_instrument_day"
+PUBLISHED = "ingest_published_bars"
+TICKS = "build_ticks"
 INSTRUMENT_DAY = "build_instrument_day"
 NEWS = "ingest_daily_files"
 DATASET = "build_dataset"
@@ -18,7 +21,10 @@ NIGHTLY = "nightly_retraining"
 
 #: What each job materialises; checks of the selected assets run with them.
 SELECTIONS: dict[str, tuple[str, ...]] = {
+    DECODE: ("tapes",),
     INGEST: ("raw_ticks",),
+    PUBLISHED: ("vendor_bars",),
+    TICKS: ("raw_ticks", "clean_ticks"),
     INSTRUMENT_DAY: ("raw_ticks", "clean_ticks", "bars", "microstructure_features"),
     NEWS: ("headlines", "external_signals"),
     DATASET: ("headlines", "external_signals", "sentiment", "feature_table", "training_set"),
@@ -42,7 +48,10 @@ SELECTIONS: dict[str, tuple[str, ...]] = {
 EXECUTION = ("simulator_calibration", "realism_report", "execution_policy", "execution_evaluation")
 PLANTED = ("planted_truth",)
 DESCRIPTIONS = {
+    DECODE: "Decodes files of many instruments or days that lie in the landing zone.",
+    PUBLISHED: "Published bars of one instrument-day from the landing zone, held against our own.",
     INGEST: "Raw ticks of one instrument-day from the landing zone; automation carries them on.",
+    TICKS: "One instrument-day from raw bytes to clean ticks, checks included.",
     INSTRUMENT_DAY: "One instrument-day from raw bytes to features, checks included.",
     NEWS: "Headlines and external signals of one date from the landing zone.",
     DATASET: "One date from headlines and features to a labelled training set.",
@@ -52,7 +61,10 @@ DESCRIPTIONS = {
 
 def build_jobs(parts: StudyPartitions) -> dict[str, dg.UnresolvedAssetJobDefinition]:
     """All jobs of one study, by name. They run in one process: the steps share imports and are short."""
-    partitions = {INGEST: parts.instrument_days, INSTRUMENT_DAY: parts.instrument_days}
+    partitions: dict[str, dg.PartitionsDefinition | None] = dict.fromkeys(
+        (INGEST, TICKS, INSTRUMENT_DAY, PUBLISHED), parts.instrument_days
+    )
+    partitions[DECODE] = None
     return {
         name: dg.define_asset_job(
             name,

@@ -14,20 +14,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assets.partitions import StudyPartitions, instrument_day_key
-from assets.universe import why_excluded
-from feeds.errors import T2TError
+from assets.universe import DESCENT, why_excluded
+from feeds.errors import T2TError, UnreadableFileError
 from feeds.lake import Lake
 from feeds.manifest import code_version, write_atomically
 from feeds.study import Study, load_study
-from pipelines.jobs import DATASET, INSTRUMENT_DAY, NIGHTLY
+from pipelines.jobs import DATASET, INSTRUMENT_DAY, NIGHTLY, PUBLISHED, TICKS
 from pipelines.triage import Triage, triage
 
 if TYPE_CHECKING:
     import dagster as dg
     from dagster._utils.error import SerializableErrorInfo
+
+    from feeds.adapters.base import Progress
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class RunSummary:
     study: Study
     root: Path
     outcomes: list[Outcome] = field(default_factory=list)
+    decoded: list[dict[str, Any]] = field(default_factory=list)
     quarantined: tuple[tuple[str, str], ...] = ()
     left_alone: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -89,6 +92,8 @@ class RunSummary:
 
 
 Listener = Callable[[int, int, Step], None]
+#: Called with a tape about to be decoded; what it returns is told how far that is.
+DecodeListener = Callable[[Path], "Progress | None"]
 
 
 class GraphRunner:
@@ -107,6 +112,7 @@ class GraphRunner:
         from pipelines.definitions import build_defs
         from pipelines.instance import open_instance
 
+        self.named = str(study)
         self.study = load_study(study)
         self.root = root
         self.force = force
@@ -116,23 +122,38 @@ class GraphRunner:
         self.defs = build_defs(study, root)
         self._current: set[tuple[str, str]] = set()
 
-    def run(self, nights: int | None = None, listen: Listener | None = None) -> RunSummary:
+    def run(
+        self,
+        nights: int | None = None,
+        listen: Listener | None = None,
+        decoding: DecodeListener | None = None,
+        ticks_only: bool = False,
+    ) -> RunSummary:
         """Ingest what the landing zone holds, build every date, train the last nights.
 
         Args:
             nights: Nights to train; default the study's.
             listen: Called with ``(index, total, step)`` before each step.
+            decoding: Told of each tape that is decoded.
+            ticks_only: Stop at clean ticks.
         """
         started = time.perf_counter()
-        found = triage(self.root, self.study)
+        first = self.triage()
+        decoded, broken = self.decode_tapes(first, decoding)
+        found = self.triage() if first.undecoded else first
         self._current = {(unit.date, unit.instrument) for unit in found.current}
-        summary = RunSummary(self.study, self.root, quarantined=found.quarantined, left_alone=found.left_alone)
+        summary = RunSummary(self.study, self.root, decoded=decoded, left_alone=found.left_alone)
+        summary.quarantined = tuple(dict.fromkeys((*first.quarantined, *broken, *found.quarantined)))
         self.instance.add_dynamic_partitions(str(self.parts.instruments.name), self._instruments(found))
         trained = self.study.nights if nights is None else nights
         dates, judged = len(found.dates), min(len(found.dates), trained)
+        job = TICKS if ticks_only else INSTRUMENT_DAY
+        if ticks_only:
+            dates = judged = trained = 0
         stages: list[tuple[Callable[[], Iterable[Step]], int]] = [
-            (lambda: self.instrument_days(found), dates + judged),
-            (lambda: self.datasets(found), judged),
+            (lambda: self.instrument_days(found, job), dates + judged),
+            (lambda: self.published(found), dates + judged),
+            (lambda: () if ticks_only else self.datasets(found), judged),
             (lambda: self.nights(trained), 0),
         ]
         for stage, ahead in stages:
@@ -140,6 +161,40 @@ class GraphRunner:
         self._publish()
         summary.seconds = time.perf_counter() - started
         return summary
+
+    def triage(self) -> Triage:
+        """What the landing zone holds; whoever runs this by hand does not wait for files a day can do without."""
+        return triage(self.root, self.study, awaited_s=0.0)
+
+    def decode_tapes(
+        self, found: Triage, decoding: DecodeListener | None = None
+    ) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+        """Decode the tapes nobody decoded yet.
+
+        Returns:
+            What was decoded, one row a tape, and ``(file name, reason)`` of those moved to quarantine.
+        """
+        import dagster as dg
+
+        from assets.store import StudyStore
+        from assets.tapes import decode, metadata_of
+
+        store = StudyStore(study=self.named, root=str(self.root))
+        rows, broken = [], []
+        for info in found.undecoded:
+            try:
+                rows.append(decode(store, info, decoding(info.path) if decoding else None))
+            except UnreadableFileError as error:
+                broken.append((info.path.name, str(error)))
+        if rows:
+            event = dg.AssetMaterialization("tapes", metadata=metadata_of(rows), tags={"t2t/trigger": "t2t run"})
+            self.instance.report_runless_asset_event(event)
+        return rows, broken
+
+    def published(self, found: Triage) -> Iterator[Step]:
+        """A step for each instrument-day with published bars."""
+        for date, instrument in sorted(found.published(self.study)):
+            yield Step(PUBLISHED, str(instrument_day_key(date, instrument)))
 
     def _run_stage(self, steps: list[Step], ahead: int, summary: RunSummary, listen: Listener | None) -> None:
         total = len(summary.outcomes) + len(steps) + ahead
@@ -149,12 +204,13 @@ class GraphRunner:
             summary.outcomes.append(self.execute(step))
 
     def _instruments(self, found: Triage) -> list[str]:
-        return sorted({*found.instruments, *(spec.id for spec in self.study.instruments)})
+        published = {instrument for _, instrument in found.published(self.study)}
+        return sorted({*found.instruments, *published, *(spec.id for spec in self.study.instruments)})
 
-    def instrument_days(self, found: Triage) -> Iterator[Step]:
+    def instrument_days(self, found: Triage, job: str = INSTRUMENT_DAY) -> Iterator[Step]:
         """A step for each instrument-day in the landing zone."""
         for unit in sorted((*found.ready, *found.current), key=lambda unit: (unit.date, unit.instrument)):
-            yield Step(INSTRUMENT_DAY, str(instrument_day_key(unit.date, unit.instrument)))
+            yield Step(job, str(instrument_day_key(unit.date, unit.instrument)))
 
     def datasets(self, found: Triage) -> Iterator[Step]:
         """A step for each date with raw ticks."""
@@ -187,14 +243,34 @@ class GraphRunner:
         return Outcome(step, "done" if result.success else "failed", seconds, tuple(problems_of(result)))
 
     def _is_up_to_date(self, step: Step) -> bool:
+        date, _, instrument = step.partition.partition("|")
+        if step.job == PUBLISHED:
+            return self._is_compared(date, instrument)
+        if step.job == TICKS:
+            clean = why_excluded(self.lake, date, instrument, DESCENT[:2]) is None
+            return clean and (date, instrument) in self._current and self._is_same_code("clean_ticks", date, instrument)
         if step.job != INSTRUMENT_DAY:
             return False
-        date, instrument = step.partition.split("|", 1)
         built = why_excluded(self.lake, date, instrument) is None and self.lake.exists("bars", date, instrument)
         if not built or (date, instrument) not in self._current:
             return False
-        version = self.lake.manifest("microstructure_features", date, instrument).code_version
+        return self._is_same_code("microstructure_features", date, instrument)
+
+    def _is_same_code(self, table: str, date: str, instrument: str) -> bool:
+        version = self.lake.manifest(table, date, instrument).code_version
         return version == code_version() and not version.endswith("+")
+
+    def _is_compared(self, date: str, instrument: str) -> bool:
+        """Whether the published bars there now were compared with the raw ticks there now."""
+        from feeds.landing import file_id
+
+        if not all(self.lake.exists(table, date, instrument) for table in ("vendor_bars", "bar_match")):
+            return False
+        bars = self.lake.manifest("vendor_bars", date, instrument)
+        current = {self.lake.manifest(table, date, instrument).id for table in ("vendor_bars", "raw_ticks")}
+        compared = current == set(self.lake.manifest("bar_match", date, instrument).parents)
+        info = self.triage().published(self.study)[date, instrument]
+        return compared and bars.parents == (file_id(info, self.root),)
 
     def _publish(self) -> None:
         from feeds.warehouse import publish

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import dagster as dg
 
@@ -15,7 +16,7 @@ from assets.partitions import StudyPartitions, instrument_day_key
 from assets.store import StudyStore
 from feeds.lake import Lake
 from feeds.study import Study
-from pipelines.jobs import INGEST, NEWS
+from pipelines.jobs import DECODE, INGEST, NEWS, PUBLISHED
 from pipelines.triage import Triage, run_key, triage
 
 #: Runs requested a tick: a landing zone filled with a year of files must not flood the queue.
@@ -31,7 +32,7 @@ def build_sensors(
 
 def _landing_sensor(parts: StudyPartitions, jobs: Mapping[str, dg.UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
     @dg.sensor(
-        jobs=[jobs[INGEST], jobs[NEWS]],
+        jobs=[jobs[name] for name in (DECODE, INGEST, NEWS, PUBLISHED)],
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Ingests new files of the landing zone. What is in the lake already is told by the files' hashes, "
@@ -39,11 +40,16 @@ def _landing_sensor(parts: StudyPartitions, jobs: Mapping[str, dg.UnresolvedAsse
     )
     def landing_sensor(context: dg.SensorEvaluationContext, store: StudyStore) -> dg.SensorResult | dg.SkipReason:
         found = triage(store.path, store.config)
-        requests = [*market_requests(found), *daily_requests(found, store.lake, store.config)]
+        requests = [
+            *tape_requests(found, store.path),
+            *market_requests(found),
+            *daily_requests(found, store.lake, store.config),
+            *published_requests(found, store.lake, store.config),
+        ]
         events = quarantine_events(found)
         if not requests and not events:
             return dg.SkipReason(explain_idle(found))
-        new = sorted({unit.instrument for unit in found.ready})
+        new = sorted({unit.instrument for unit in found.ready} | {str(info.instrument) for info in found.bars})
         known = set(context.instance.get_dynamic_partitions(str(parts.instruments.name)))
         missing = [name for name in new if name not in known]
         return dg.SensorResult(
@@ -53,6 +59,27 @@ def _landing_sensor(parts: StudyPartitions, jobs: Mapping[str, dg.UnresolvedAsse
         )
 
     return landing_sensor
+
+
+def tape_requests(found: Triage, root: Path) -> list[dg.RunRequest]:
+    """One request for all tapes nobody decoded yet."""
+    from feeds.landing import file_id
+
+    ids = sorted(file_id(info, root) for info in found.undecoded)
+    return [dg.RunRequest(job_name=DECODE, run_key=run_key("tapes", ids))] if ids else []
+
+
+def published_requests(found: Triage, lake: Lake, study: Study) -> list[dg.RunRequest]:
+    """One request per instrument-day with new or changed published bars."""
+    from feeds.landing import file_id
+
+    requests = []
+    for (date, instrument), info in found.published(study).items():
+        ids = (file_id(info, lake.root),)
+        if _made_from(lake, "vendor_bars", date, instrument) != ids:
+            key, partition = run_key(f"bars:{date}|{instrument}", ids), instrument_day_key(date, instrument)
+            requests.append(dg.RunRequest(job_name=PUBLISHED, partition_key=partition, run_key=key))
+    return requests
 
 
 def market_requests(found: Triage) -> list[dg.RunRequest]:
@@ -84,8 +111,8 @@ def daily_requests(found: Triage, lake: Lake, study: Study) -> list[dg.RunReques
     return requests
 
 
-def _made_from(lake: Lake, table: str, date: str) -> tuple[str, ...] | None:
-    return tuple(sorted(lake.manifest(table, date).parents)) if lake.exists(table, date) else None
+def _made_from(lake: Lake, table: str, date: str, symbol: str | None = None) -> tuple[str, ...] | None:
+    return tuple(sorted(lake.manifest(table, date, symbol).parents)) if lake.exists(table, date, symbol) else None
 
 
 def quarantine_events(found: Triage) -> list[dg.AssetObservation]:

@@ -132,7 +132,7 @@ def signals_csv(config: DemoConfig, plans: tuple[DayPlan, ...]) -> str:
 def fitted_flow() -> FlowParams:
     """The order flow fitted to the real capture that the package ob_analytics ships."""
     from feeds.adapters import TICK_ADAPTERS, sniff
-    from feeds.clean import filter_rows
+    from feeds.cleaning import filter_rows
     from sim.flow_fit import fit_flow
     from sim.replay import with_book
 

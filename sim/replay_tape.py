@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from feeds.clean import trade_signs
+from feeds.cleaning import trade_signs
 from feeds.errors import InsufficientDataError
 from feeds.schema import RAW_TICKS
 from sim.book_state import FREE_SLOTS, new_book

@@ -16,8 +16,9 @@ from feeds.errors import UnreadableFileError
 HEAD_BYTES = 65_536
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK"
-# RuntimeError: an encrypted member; NotImplementedError: a compression zipfile does not know.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError)
+#: What a damaged container raises: RuntimeError an encrypted member, NotImplementedError a compression zipfile does
+#: not know.
+DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError)
 
 
 def is_zip(path: Path) -> bool:
@@ -35,10 +36,16 @@ def zip_names(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UnreadableFileError(
             path, f"byte {path.stat().st_size}", "the directory at the end of a whole zip archive", error
         ) from error
+
+
+def only_csv(path: Path) -> str | None:
+    """Name of a zip's csv, None where it has none or several; see `zip_names`."""
+    found = [name for name in zip_names(path) if name.lower().endswith(".csv")]
+    return found[0] if len(found) == 1 else None
 
 
 def member_head(path: Path, name: str) -> bytes:
@@ -46,7 +53,7 @@ def member_head(path: Path, name: str) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(name) as handle:
             return handle.read(HEAD_BYTES)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UnreadableFileError(path, f"member {name}", "a whole zip member", error) from error
 
 
@@ -59,7 +66,7 @@ def read_member(path: Path, name: str) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.read(name)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UnreadableFileError(path, f"member {name}", "a whole zip member", error) from error
 
 
@@ -93,7 +100,7 @@ def read_whole(path: Path) -> bytes:
     if content.startswith(_GZIP):
         try:
             return gzip.decompress(content)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise UnreadableFileError(path, f"byte {len(content)}", "a whole gzip file", error) from error
     if content and not content.endswith(b"\n"):
         lines = content.split(b"\n")

@@ -17,14 +17,18 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from feeds.adapters.base import FileInfo, ParsedTicks, instrument_id, iso_date, split_rejected, units_per
+from feeds.adapters.base import BOOK_COLUMNS, FileInfo, ParsedTicks, instrument_id, iso_date, units_per
 from feeds.adapters.containers import file_head, first_line, is_zip, member_head, read_member, read_whole, zip_names
+from feeds.adapters.csv_blocks import Cell, columns_of, count_lines, line_runs, on_threads, starts_of
+from feeds.adapters.raw_columns import NO_ACTION, RawColumns, parsed_ticks
 from feeds.adapters.strict_csv import CsvSchema, read_strict
 from feeds.calendar import split_ns
 from feeds.errors import UnreadableFileError
 from feeds.instruments import InstrumentSpec
+from feeds.schema import ACTION_CODE, SIDE_CODE
 
 _NAME = re.compile(
     r"(?<![A-Z0-9.@-])(?P<ticker>[A-Z0-9.-]+)(?:@(?P<venue>[A-Z0-9]+))?_(?P<date>\d{4}-\d{2}-\d{2})_\d+_\d+"
@@ -49,9 +53,10 @@ _MESSAGE: CsvSchema = {
     "price": pl.Int64,
     "direction": pl.Int64,
 }
-_HIDDEN, _CROSS, _HALT = 5, 6, 7
-#: An execution of a visible order prints and reduces it (F), one of a hidden order or a cross only prints (T).
-_ACTIONS = {1: "A", 2: "C", 3: "C", 4: "F", _HIDDEN: "T", _CROSS: "T", _HALT: "H"}
+_CELLS = (Cell("seconds"), *(Cell("whole"),) * 5)
+_ORDER = list(_MESSAGE).index("order_id")
+#: An execution of a visible order prints and reduces it (F), one of a hidden order (5) or a cross (6) only prints (T).
+_ACTIONS = {1: "A", 2: "C", 3: "C", 4: "F", 5: "T", 6: "T", 7: "H"}
 
 
 class Lobster:
@@ -94,32 +99,34 @@ class Lobster:
         row with price 0, its code (-1 halt, 0 quoting, 1 trading) in ``condition``. A message of an unknown type is
         rejected as ``unknown_message_type``.
         """
+        return self.decode({role: _content(files, role) for role in ("message", "orderbook")}, spec, date)
+
+    def decode(self, contents: Mapping[str, tuple[Path, bytes]], spec: InstrumentSpec, date: str) -> ParsedTicks:
+        """The same from the csv text of the roles ``message`` and ``orderbook``, each with its file for errors."""
         ticks = units_per(_PRICE_UNIT, spec.tick_size, "tick_size", spec)
         lots = units_per(1.0, spec.lot_size, "lot_size", spec)
-        message_path, message = _content(files, "message")
-        book_path, book = _content(files, "orderbook")
-        messages, books = _messages(message_path, message), _books(book_path, book)
-        if messages.height != books.height:
-            expected, found = f"{messages.height} book rows, one a message", f"{books.height} rows"
-            raise UnreadableFileError(book_path, f"line {min(messages.height, books.height) + 1}", expected, found)
-        stamp = split_ns("XNYS", date, dt.time()) + pl.col("since_midnight_ns")
-        halt = pl.col("type") == _HALT
-        action = pl.col("type").replace_strict(_ACTIONS, default=None, return_dtype=pl.String)
-        events = pl.concat([messages, books], how="horizontal").with_columns(
-            ts_event=stamp,
-            ts_recv=stamp,
-            action=action,
-            side=_side(),
-            price=pl.when(halt).then(0).otherwise(pl.col("price")),
-            exchange=pl.lit(""),
-            condition=pl.when(halt).then(pl.col("price")).otherwise(0),
-            flags=pl.lit(0, pl.UInt8),
-            reason=pl.when(action.is_null()).then(pl.lit("unknown_message_type")),
-        )
-        return split_rejected(
-            events.with_columns(
-                *[pl.col(name) * ticks for name in ("price", "bid_px", "ask_px")],
-                *[pl.col(name) * lots for name in ("size", "bid_sz", "ask_sz", "bid_depth", "ask_depth")],
+        units = np.array([split_ns("XNYS", date, dt.time()), ticks, lots], np.int64)
+        messages = _messages(*contents["message"])
+        numbers, codes = _events(contents["message"][0], messages, units)
+        books = _books(*contents["orderbook"], ticks, lots)
+        rows, book_rows = messages.shape[1], books.shape[1]
+        if rows != book_rows:
+            expected, found = f"{rows} book rows, one a message", f"{book_rows} rows"
+            raise UnreadableFileError(contents["orderbook"][0], f"line {min(rows, book_rows) + 1}", expected, found)
+        stamps, prices, sizes, conditions = numbers
+        actions, sides, reasons = codes
+        return parsed_ticks(
+            RawColumns(
+                ts_event=stamps,
+                action=actions,
+                side=sides,
+                price=prices,
+                size=sizes,
+                order_id=messages[_ORDER],
+                condition=conditions,
+                book=list(books),
+                reason=reasons,
+                reasons=("unknown_message_type",),
             )
         )
 
@@ -139,15 +146,6 @@ def _check_line(path: Path, line: str, role: str) -> None:
         raise UnreadableFileError(path, "line 1", expected, repr(line[:80]) if line else "an empty file")
 
 
-def _side() -> pl.Expr:
-    """Of the resting order; of a hidden execution the aggressor's, which is the other one; N where nobody is."""
-    buy = pl.col("direction") == 1
-    aggressor_buys = pl.when(buy).then(pl.lit("A")).otherwise(pl.lit("B"))
-    resting = pl.when(buy).then(pl.lit("B")).otherwise(pl.lit("A"))
-    nobody = pl.col("type").is_in([_CROSS, _HALT])
-    return pl.when(nobody).then(pl.lit("N")).when(pl.col("type") == _HIDDEN).then(aggressor_buys).otherwise(resting)
-
-
 def _content(files: Mapping[str, Path], role: str) -> tuple[Path, bytes]:
     if "zip" not in files:
         return files[role], read_whole(files[role])
@@ -158,38 +156,76 @@ def _content(files: Mapping[str, Path], role: str) -> tuple[Path, bytes]:
     return path, read_member(path, found[role].string)
 
 
-def _messages(path: Path, content: bytes) -> pl.DataFrame:
-    """Messages with the stamp as exact ns: a float of seconds loses the last digits.
+def _messages(path: Path, content: bytes) -> np.ndarray:
+    """(6, n) int64: ns since midnight, then the columns of a message.
 
-    Real files do hold stamps that went through a float (43002.632812672004): what lies below 1 ns is rounded away.
+    Stamps are exact: a float of seconds loses the last digits. Real files do hold stamps that went through a float
+    (43002.632812672004): what lies below 1 ns is rounded away.
     """
+    columns = columns_of(content, _CELLS)
+    if columns is not None:
+        return columns
     frame = read_strict(path, content, _MESSAGE)
     whole = pl.col("time").str.extract(_TIME, 1).cast(pl.Int64)
     decimals = pl.col("time").str.extract(_TIME, 2).fill_null("").str.pad_end(10, "0")
     tenths_of_ns = decimals.str.head(10).cast(pl.Int64)
-    frame = frame.with_columns(since_midnight_ns=whole * _NS_PER_S + (tenths_of_ns + 5) // 10)
-    wrong = frame["since_midnight_ns"].is_null() | ~frame["direction"].is_in([-1, 1])
+    stamps = frame.select(time=whole * _NS_PER_S + (tenths_of_ns + 5) // 10).to_series()
+    wrong = stamps.is_null() | ~frame["direction"].is_in([-1, 1])
     if wrong.any():
-        row = int(wrong.arg_max() or 0)
-        expected = "seconds after midnight and a direction of 1 or -1"
-        raise UnreadableFileError(path, f"line {row + 1}", expected, frame.row(row)[:6])
-    return frame
+        raise _broken_message(path, int(wrong.arg_max() or 0), frame.row(int(wrong.arg_max() or 0)))
+    return np.ascontiguousarray(frame.with_columns(stamps).to_numpy().T)
 
 
-def _books(path: Path, content: bytes) -> pl.DataFrame:
+def _broken_message(path: Path, row: int, found: object) -> UnreadableFileError:
+    return UnreadableFileError(path, f"line {row + 1}", "seconds after midnight and a direction of 1 or -1", found)
+
+
+def _events(path: Path, messages: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers and codes of the events, see `feeds.kernels.lobster_rows.message_events`."""
+    from feeds.kernels import lobster_rows as kernel
+
+    rows = messages.shape[1]
+    actions = np.array([NO_ACTION, *(ACTION_CODE[_ACTIONS[kind]] for kind in sorted(_ACTIONS))], np.uint8)
+    sides = np.array([SIDE_CODE[side] for side in "BAN"], np.uint8)
+    numbers, codes = np.empty((4, rows), np.int64), np.empty((3, rows), np.uint8)
+    wrong = kernel.message_events(messages, 0, rows, actions, sides, units, numbers, codes)
+    if wrong >= 0:
+        raise _broken_message(path, wrong, messages[:, wrong].tolist())
+    return numbers, codes
+
+
+def _books(path: Path, content: bytes, ticks: int, lots: int) -> np.ndarray:
+    """(6, n) int64: best bid, best ask, depths, in ticks and lots; the order of `BOOK_COLUMNS`."""
+    from feeds.kernels import lobster_rows as kernel
+
     columns = content.partition(b"\n")[0].count(b",") + 1
     if columns % 4:
         raise UnreadableFileError(path, "line 1", "4 columns a level", f"{columns} columns")
     levels = columns // 4
+    runs = line_runs(content)
+    starts = starts_of(on_threads(count_lines, runs))
+    books = np.empty((len(BOOK_COLUMNS), starts[-1]), np.int64)
+    jobs = zip(runs, starts, strict=False)
+    parsed = on_threads(lambda job: kernel.parse_books(job[0], levels, ticks, lots, books, job[1]), jobs)
+    return books if runs and min(parsed) >= 0 else _books_strictly(path, content, levels, ticks, lots)
+
+
+def _books_strictly(path: Path, content: bytes, levels: int, ticks: int, lots: int) -> np.ndarray:
+    """The same of rows in unusual spelling, or the error that names the row that is wrong."""
     names = [f"{what}{level}" for level in range(levels) for what in ("ask_px", "ask_sz", "bid_px", "bid_sz")]
     frame = read_strict(path, content, dict.fromkeys(names, pl.Int64))
 
     def best(side: str) -> list[pl.Expr]:
         empty = (pl.col(f"{side}_px0").abs() >= _NO_PRICE) | (pl.col(f"{side}_sz0") == 0)
-        return [pl.when(empty).then(0).otherwise(f"{side}_{what}0").alias(f"{side}_{what}") for what in ("px", "sz")]
+        units = {"px": ticks, "sz": lots}
+        return [
+            pl.when(empty).then(0).otherwise(pl.col(f"{side}_{what}0") * unit).alias(f"{side}_{what}")
+            for what, unit in units.items()
+        ]
 
     def depth(side: str) -> pl.Expr:
         shown = [f"{side}_sz{level}" for level in range(min(levels, _MAX_LEVELS))]
-        return pl.sum_horizontal(shown).alias(f"{side}_depth")
+        return pl.sum_horizontal(shown).alias(f"{side}_depth") * lots
 
-    return frame.select(*best("bid"), *best("ask"), depth("bid"), depth("ask"))
+    books = frame.select(*best("bid"), *best("ask"), depth("bid"), depth("ask"))
+    return np.ascontiguousarray(books.to_numpy().T)

@@ -11,17 +11,22 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from feeds.adapters.base import FileInfo, ParsedTicks, instrument_id, iso_date, split_rejected, units_per
-from feeds.adapters.containers import first_line, is_zip, member_head, read_member, zip_names
+from feeds.adapters.base import FileInfo, ParsedTicks, instrument_id, iso_date, units_per
+from feeds.adapters.containers import first_line, is_zip, member_head, only_csv, read_member
+from feeds.adapters.csv_blocks import Cell, CellKind, code_texts, columns_of, on_threads, starts_of
+from feeds.adapters.raw_columns import RawColumns, parsed_ticks
 from feeds.adapters.strict_csv import CsvSchema, read_strict
 from feeds.calendar import split_ns
 from feeds.errors import UnreadableFileError
 from feeds.instruments import InstrumentSpec
-from feeds.schema import FLAG_SUSPICIOUS
+from feeds.schema import ACTION_CODE, FLAG_SUSPICIOUS, SIDE_CODE
 
 _MEMBER = re.compile(r"(\d{8})_([a-z0-9.-]+)_(trade|quote)_tick\.csv", re.IGNORECASE)
 _LINES = {
@@ -29,8 +34,9 @@ _LINES = {
     "quote": re.compile(r"\d+(,-?\d+){4},[A-Za-z]*,[0-9a-fA-F]+,[01]"),
 }
 _PRICE_UNIT = 1e-4
-_NS_PER_MS = 1_000_000
-_MS_PER_DAY = 86_400_000
+#: Quote lines merged by one thread at a time.
+_RUN_LINES = 1 << 17
+_NEVER = -(2**63)
 _TRADE: CsvSchema = {
     "ms": pl.Int64,
     "price": pl.Int64,
@@ -55,13 +61,13 @@ class UsEquityTick:
     """Adapter of the format; see the module docstring."""
 
     name = "us_equity_tick"
-    required_roles = frozenset({"trade", "quote"})
+    required_roles: frozenset[str] = frozenset()
     whole_roles: frozenset[str] = frozenset()
-    awaited_roles: frozenset[str] = frozenset()
+    awaited_roles = frozenset({"trade", "quote"})
 
     def sniff(self, path: Path) -> FileInfo | None:
         """The first line tells the role; symbol and date stand in the csv's name only."""
-        if not is_zip(path) or (member := _only_csv(path)) is None:
+        if not is_zip(path) or (member := only_csv(path)) is None:
             return None
         line = first_line(member_head(path, member))
         role = next((role for role, pattern in _LINES.items() if pattern.fullmatch(line)), None)
@@ -75,86 +81,121 @@ class UsEquityTick:
         return FileInfo(path, self.name, role, instrument, (iso_date(path, match.group(1)),))
 
     def parse(self, files: Mapping[str, Path], spec: InstrumentSpec, date: str) -> ParsedTicks:
-        """Merge trades and quotes by time, each file in its own order.
+        """Merge trades and quotes by time, each file in its own order; either file may be absent.
 
         At equal milliseconds quotes stand first, so that a tape read up to a time has the book of that time. Nobody
         knows which came first there: signing trades must use earlier quotes (feeds/clean.py does). Both files have one
         clock: ``ts_recv`` is ``ts_event``. ``rows_in`` counts sides: a quote line with both sides is two records, one
         with neither is one, rejected as ``empty_quote``.
         """
+        return self.decode({role: (path, _content(path)) for role, path in files.items()}, spec, date)
+
+    def decode(self, contents: Mapping[str, tuple[Path, bytes]], spec: InstrumentSpec, date: str) -> ParsedTicks:
+        """The same from the csv text of the roles, each with its file for errors."""
         ticks = units_per(_PRICE_UNIT, spec.tick_size, "tick_size", spec)
         lots = units_per(1.0, spec.lot_size, "lot_size", spec)
-        quotes = _quote_events(_read(files["quote"], _QUOTE))
-        trades = _trade_events(_read(files["trade"], _TRADE))
-        # The running maximum keeps each file's own order where its stamps run backwards.
-        merged = pl.concat([frame.with_columns(placed=pl.col("ms").cum_max()) for frame in (quotes, trades)])
-        stamp = split_ns("XNYS", date, dt.time()) + pl.col("ms") * _NS_PER_MS
-        inside = pl.col("ms").is_between(0, _MS_PER_DAY - 1)
-        events = merged.sort("placed", maintain_order=True).with_columns(
-            ts_event=pl.when(inside).then(stamp),
-            ts_recv=pl.when(inside).then(stamp),
-            order_id=pl.lit(0, pl.Int64),
-            price=pl.col("price") * ticks,
-            size=pl.col("size") * lots,
-            flags=pl.when(pl.col("suspicious") != 0).then(FLAG_SUSPICIOUS).otherwise(0).cast(pl.UInt8),
-            reason=pl.when(~inside).then(pl.lit("time_outside_day")).otherwise(pl.col("reason")),
+        quotes, trades = (_lines(contents.get(role), schema) for role, schema in (("quote", _QUOTE), ("trade", _TRADE)))
+        names = _common_names(quotes, trades)
+        midnight = split_ns("XNYS", date, dt.time())
+        numbers, codes = _merged(quotes.columns, trades.columns, np.array([midnight, ticks, lots], np.int64))
+        stamps, prices, sizes, exchanges, conditions = numbers
+        actions, sides, flags, reasons = codes
+        return parsed_ticks(
+            RawColumns(
+                ts_event=stamps,
+                action=actions,
+                side=sides,
+                price=prices,
+                size=sizes,
+                exchange=code_texts(exchanges) if names is None else names.gather(exchanges),
+                condition=conditions,
+                flags=flags,
+                reason=reasons,
+                reasons=("empty_quote", "time_outside_day"),
+                without_stamp=frozenset({"time_outside_day"}),
+            )
         )
-        return split_rejected(events)
 
     def default_spec(self, instrument: str) -> InstrumentSpec:
         """Prices kept at 1e-4 dollars, quotes on the cent."""
         return InstrumentSpec(id=instrument, tick_size=_PRICE_UNIT, lot_size=1, quote_increment_ticks=100)
 
 
-def _only_csv(path: Path) -> str | None:
-    found = [name for name in zip_names(path) if name.lower().endswith(".csv")]
-    return found[0] if len(found) == 1 else None
-
-
-def _read(path: Path, schema: CsvSchema) -> pl.DataFrame:
-    member = _only_csv(path)
+def _content(path: Path) -> bytes:
+    member = only_csv(path)
     if member is None:
         raise UnreadableFileError(path, "the archive's directory", "one csv", "none or several")
-    frame = read_strict(path, read_member(path, member), schema)
+    return read_member(path, member)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Lines of a file.
+
+    Attributes:
+        columns: (columns, lines) int64; the exchange is packed, see `code_texts`.
+        exchanges: The exchanges of lines whose exchange cannot be packed, else None.
+    """
+
+    columns: np.ndarray
+    exchanges: pl.Series | None = None
+
+
+def _lines(source: tuple[Path, bytes] | None, schema: CsvSchema) -> _Lines:
+    if source is None:
+        return _Lines(np.empty((len(schema), 0), np.int64))
+    kinds: dict[str, CellKind] = {"exchange": "code", "condition": "hex"}
+    columns = columns_of(source[1], [Cell(kinds.get(name, "whole")) for name in schema])
+    return _Lines(columns) if columns is not None else _lines_strictly(*source, schema)
+
+
+def _lines_strictly(path: Path, content: bytes, schema: CsvSchema) -> _Lines:
+    """The same of lines in unusual spelling, or the error that names the line that is wrong."""
+    frame = read_strict(path, content, schema)
     bits = frame["condition"].str.to_integer(base=16, strict=False).cast(pl.Int64)
     if bits.null_count():
         row = int(bits.is_null().arg_max() or 0)
         raise UnreadableFileError(path, f"line {row + 1}", "a hexadecimal condition", repr(frame["condition"][row]))
-    return frame.with_columns(bits.alias("condition"))
+    numbers = frame.with_columns(bits.alias("condition"), pl.lit(0, pl.Int64).alias("exchange"))
+    return _Lines(np.ascontiguousarray(numbers.to_numpy().T), frame["exchange"])
 
 
-def _trade_events(frame: pl.DataFrame) -> pl.DataFrame:
-    no_reason = pl.lit(None, pl.String).alias("reason")
-    return _event_columns(frame, action="T", side="N", price="price", size="size", reason=no_reason)
-
-
-def _quote_events(frame: pl.DataFrame) -> pl.DataFrame:
-    """One row per side present; a line without any side stays as one row with a reason."""
-    lines = frame.with_row_index("line")
-    has_bid = (pl.col("bid") != 0) | (pl.col("bid_size") != 0)
-    has_ask = (pl.col("ask") != 0) | (pl.col("ask_size") != 0)
-    no_reason = pl.lit(None, pl.String).alias("reason")
-    neither = pl.lit("empty_quote").alias("reason")
-    parts = [
-        _event_columns(lines.filter(has_bid), "Q", "B", "bid", "bid_size", no_reason, "line"),
-        _event_columns(lines.filter(has_ask), "Q", "A", "ask", "ask_size", no_reason, "line"),
-        _event_columns(lines.filter(~has_bid & ~has_ask), "Q", "N", "bid", "bid_size", neither, "line"),
+def _common_names(quotes: _Lines, trades: _Lines) -> pl.Series | None:
+    """None where all exchanges are packed; else their names, and the columns of exchanges become places among them."""
+    if quotes.exchanges is None and trades.exchanges is None:
+        return None
+    rows = (quotes.columns[list(_QUOTE).index("exchange")], trades.columns[list(_TRADE).index("exchange")])
+    texts = [
+        code_texts(row) if lines.exchanges is None else lines.exchanges
+        for lines, row in zip((quotes, trades), rows, strict=True)
     ]
-    return pl.concat(parts).sort("line", maintain_order=True).drop("line")
+    names = pl.concat(texts).unique().sort()
+    for row, text in zip(rows, texts, strict=True):
+        row[:] = text.replace_strict(names, pl.int_range(names.len(), eager=True)).to_numpy()
+    return names
 
 
-def _event_columns(
-    frame: pl.DataFrame, action: str, side: str, price: str, size: str, reason: pl.Expr, *more: str
-) -> pl.DataFrame:
-    return frame.select(
-        *more,
-        "ms",
-        pl.lit(action).alias("action"),
-        pl.lit(side).alias("side"),
-        pl.col(price).alias("price"),
-        pl.col(size).alias("size"),
-        "exchange",
-        "condition",
-        "suspicious",
-        reason,
-    )
+def _merged(quotes: np.ndarray, trades: np.ndarray, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers and codes of the tape, see `feeds.kernels.us_equity.merge`, by all threads: runs of quote lines."""
+    from feeds.kernels import us_equity as kernel
+
+    lines = quotes.shape[1]
+    edges = [*range(0, max(lines, 1), _RUN_LINES), lines]
+    surveys = on_threads(lambda run: kernel.survey_quotes(quotes, *run), pairwise(edges))
+    starts = starts_of([events for events, _ in surveys])
+    latest = np.maximum.accumulate(np.array([_NEVER, *(ms for _, ms in surveys)], np.int64))
+    trade_times = np.maximum.accumulate(trades[kernel.TRADE_MS])
+    # A trade goes before the first quote of a run where it is earlier than that quote's running maximum.
+    firsts = [max(int(latest[k]), int(quotes[kernel.QUOTE_MS, edges[k]])) for k in range(1, len(surveys))]
+    cuts = [0, *np.searchsorted(trade_times, firsts).tolist(), trade_times.size]
+    events = starts[-1] + trade_times.size
+    numbers, kinds = np.empty((5, events), np.int64), np.empty((4, events), np.uint8)
+    codes = [ACTION_CODE["Q"], ACTION_CODE["T"], *(SIDE_CODE[side] for side in "BAN"), FLAG_SUSPICIOUS]
+
+    def merge(k: int) -> None:
+        before = trade_times[cuts[k] - 1] if cuts[k] else _NEVER
+        span = [edges[k], edges[k + 1], cuts[k], cuts[k + 1], latest[k], before, starts[k] + cuts[k]]
+        kernel.merge(quotes, trades, np.array(span, np.int64), np.array(codes, np.int64), units, numbers, kinds)
+
+    on_threads(merge, range(len(surveys)))
+    return numbers, kinds

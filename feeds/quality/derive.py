@@ -11,7 +11,7 @@ import polars as pl
 from feeds.schema import FLAG_SUSPICIOUS
 
 _NS_PER_MS = 1_000_000
-_BOOK_ACTIONS = ("A", "M", "C", "Q")
+_BOOK_ACTIONS = ("A", "M", "C", "Q", "L")
 
 
 def raw_ticks(frame: pl.DataFrame) -> pl.DataFrame:
@@ -25,7 +25,12 @@ def raw_ticks(frame: pl.DataFrame) -> pl.DataFrame:
         trade_price=pl.when(trade).then(price),
         trade_size=pl.when(trade).then(pl.col("size")),
         quote_price=pl.when(quote).then(price),
-        order_id_of_order=pl.when(action.is_in(["A", "M", "C", "F"])).then(pl.col("order_id")),
+        level_price=pl.when((action == "L") & (pl.col("size") != 0)).then(price),
+        level_size=pl.when(action == "L").then(pl.col("size")),
+        # A source that states the book may speak of levels only: order id 0.
+        order_id_of_order=pl.when(action.is_in(["A", "M", "C", "F"]) & ~(states_book & (pl.col("order_id") == 0))).then(
+            pl.col("order_id")
+        ),
         clock_step_ms=pl.col("ts_recv").diff() // _NS_PER_MS,
         sequence_step=pl.col("sequence").diff(),
         recv_delay_ms=(pl.col("ts_recv") - pl.col("ts_event")) // _NS_PER_MS,
@@ -72,6 +77,19 @@ def bars(frame: pl.DataFrame) -> pl.DataFrame:
         known_after_end_ns=pl.col("available_at") - pl.col("ts"),
         trades_without_volume=((pl.col("trades") > 0) & (pl.col("volume_lots") <= 0)).cast(pl.Int8),
         unsigned_excess_lots=pl.col("volume_lots") - pl.col("signed_volume_lots").abs(),
+    )
+
+
+def vendor_bars(frame: pl.DataFrame) -> pl.DataFrame:
+    """Order of the four prices, lengths and steps of VENDOR_BARS; steps are those within a source."""
+    previous = {name: pl.col(name).shift(1).over("source") for name in ("ts", "close")}
+    return frame.with_columns(
+        bar_s=(pl.col("ts") - pl.col("ts_open")) / (1e3 * _NS_PER_MS),
+        open_after_close_ns=pl.col("ts_open") - previous["ts"],
+        high_over_body=pl.col("high") - pl.max_horizontal("open", "close"),
+        body_over_low=pl.min_horizontal("open", "close") - pl.col("low"),
+        range_ratio=pl.col("high") / pl.col("low"),
+        open_jump_ratio=_two_sided_ratio(pl.col("open"), previous["close"]),
     )
 
 

@@ -2,115 +2,33 @@
 
 A suite describes a whole partition. Single bad rows are the business of cleaning, so that expectations on raw data
 carry ``mostly``: the share of rows that must satisfy them; the bounds lie well outside what good captures show and
-well inside what a damaged, mislabelled or wrongly scaled file shows.
+well inside what a damaged, mislabelled or wrongly scaled file shows. Sources differ in what they hold: an expectation
+stands under the trait it needs (feeds/quality/traits.py) and is left out, and reported so, where that is absent.
 
 Here: declarations. Not here: derived columns (feeds/quality/derive.py), running (feeds/quality/run.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 import polars as pl
 
 from feeds.quality import derive
-from feeds.schema import TABLES
-
-#: 1990-01-01 and 2100-01-01 in ns UTC: milliseconds or microseconds taken for nanoseconds fall outside.
-EARLIEST_NS, LATEST_NS = 631_152_000_000_000_000, 4_102_444_800_000_000_000
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """One Great Expectations expectation.
-
-    Attributes:
-        type: GX expectation type, e.g. ``"expect_column_values_to_be_between"``.
-        kwargs: Its arguments.
-        blocking: Whether a failure stops the partition; else it is a warning.
-    """
-
-    type: str
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    blocking: bool = True
-
-    @property
-    def column(self) -> str | None:
-        """The column it speaks of, None for one about the table."""
-        return self.kwargs.get("column")
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns it needs."""
-        single = (self.column,) if self.column else ()
-        return (*single, *self.kwargs.get("column_list", ()))
-
-    @property
-    def text(self) -> str:
-        """The expectation in one line, e.g. ``trade_price between 1 and ... (mostly 0.99)``."""
-        return _in_words(self)
-
-
-def between(
-    column: str,
-    least: float | None = None,
-    most: float | None = None,
-    *,
-    mostly: float = 1.0,
-    blocking: bool = True,
-) -> Expectation:
-    """Values lie in ``[least, most]``."""
-    bounds = {"column": column, "min_value": least, "max_value": most, "mostly": mostly}
-    return Expectation("expect_column_values_to_be_between", bounds, blocking)
-
-
-def not_null(column: str) -> Expectation:
-    """No value is missing."""
-    return Expectation("expect_column_values_to_not_be_null", {"column": column})
-
-
-def mean_between(
-    column: str, least: float | None = None, most: float | None = None, *, blocking: bool = True
-) -> Expectation:
-    """The mean (of a 0/1 column: the share) lies in ``[least, most]``."""
-    return Expectation(
-        "expect_column_mean_to_be_between", {"column": column, "min_value": least, "max_value": most}, blocking
-    )
-
-
-def median_between(column: str, least: float | None, most: float | None, *, blocking: bool = True) -> Expectation:
-    """The median lies in ``[least, most]``."""
-    return Expectation(
-        "expect_column_median_to_be_between", {"column": column, "min_value": least, "max_value": most}, blocking
-    )
-
-
-def rows_at_least(count: int) -> Expectation:
-    """The partition has that many rows."""
-    return Expectation("expect_table_row_count_to_be_between", {"min_value": count})
-
-
-def has_columns(table: str) -> Expectation:
-    """All columns of the schema are there; more may be."""
-    return Expectation("expect_table_columns_to_match_set", {"column_set": list(TABLES[table]), "exact_match": False})
-
-
-def unique_together(*columns: str) -> Expectation:
-    """No two rows share these columns."""
-    return Expectation("expect_compound_columns_to_be_unique", {"column_list": list(columns)})
-
-
-def in_set(column: str, *values: Any) -> Expectation:
-    """Values are among ``values``."""
-    return Expectation("expect_column_values_to_be_in_set", {"column": column, "value_set": list(values)})
-
-
-def stamp(column: str) -> Expectation:
-    """A time in ns UTC."""
-    return between(column, EARLIEST_NS, LATEST_NS)
-
+from feeds.quality.expectations import (
+    Expectation,
+    between,
+    has_columns,
+    in_set,
+    mean_between,
+    median_between,
+    not_null,
+    rows_at_least,
+    stamp,
+    unique_together,
+    when,
+)
+from feeds.quality.traits import ABSENT, Traits
 
 _FEATURE_ROWS = (
     not_null("symbol"),
@@ -134,17 +52,24 @@ SUITES: dict[str, tuple[Expectation, ...]] = {
         between("sequence_step", 1),
         # Delivery order and clock disagree by seconds at most (snapshots, reconnects).
         between("clock_step_ms", -5_000),
-        between("recv_delay_ms", -60_000, 600_000, mostly=0.99),
-        between("trade_price", 1, mostly=0.99),
-        between("trade_size", 1, mostly=0.99),
-        between("quote_price", 1, mostly=0.99),
-        between("trade_jump_ratio", 1, 1.5, mostly=0.999),
-        between("quote_jump_ratio", 1, 1.5, mostly=0.99),
-        between("order_id_of_order", 1, mostly=0.999),
-        # A tape without quotes or orders has no book; one without a side neither.
-        mean_between("is_book_event", 0.05),
-        mean_between("is_bid_side_of_book", 0.02, 0.98),
-        mean_between("stated_book_is_crossed", 0, 0.01),
+        *when("two_clocks", between("recv_delay_ms", -60_000, 600_000, mostly=0.99)),
+        *when(
+            "has_trades",
+            between("trade_price", 1, mostly=0.99),
+            between("trade_size", 1, mostly=0.99),
+            between("trade_jump_ratio", 1, 1.5, mostly=0.999),
+        ),
+        *when(
+            "has_quotes",
+            between("quote_price", 1, mostly=0.99),
+            between("quote_jump_ratio", 1, 1.5, mostly=0.99),
+        ),
+        *when("has_orders", between("order_id_of_order", 1, mostly=0.999)),
+        # A level is removed by size 0, never by less, and has a price.
+        *when("has_levels", between("level_price", 1), between("level_size", 0)),
+        # Beside its trades, a source with a book shows the book move, on both of its sides.
+        *when("has_book", mean_between("is_book_event", 0.05), mean_between("is_bid_side_of_book", 0.02, 0.98)),
+        *when("has_stated_book", mean_between("stated_book_is_crossed", 0, 0.01)),
         mean_between("is_suspicious", 0, 0.05),
     ),
     "clean_ticks": (
@@ -154,18 +79,39 @@ SUITES: dict[str, tuple[Expectation, ...]] = {
         stamp("available_at"),
         between("available_at_step_ns", 0),
         mean_between("is_known_after_event", 0.99),
-        between("bid_px", 1),
-        between("spread_ticks", 0),
-        between("bid_sz", 1),
-        between("ask_sz", 1),
-        between("depth_beyond_bid", 0),
-        between("depth_beyond_ask", 0),
-        between("trade_price", 1),
+        *when(
+            "has_book",
+            between("bid_px", 1),
+            between("spread_ticks", 0),
+            between("bid_sz", 1),
+            between("ask_sz", 1),
+            between("depth_beyond_bid", 0),
+            between("depth_beyond_ask", 0),
+            median_between("spread_bps", 0, 200),
+        ),
+        *when("has_trades", between("trade_price", 1), mean_between("trade_is_signed", 0.5, blocking=False)),
+        *when("has_trades", *when("has_book", between("trade_to_mid_bps", 0, 500, mostly=0.99))),
         in_set("trade_sign", -1, 0, 1),
         between("sign_of_non_trade", 0, 0),
-        median_between("spread_bps", 0, 200),
-        between("trade_to_mid_bps", 0, 500, mostly=0.99),
-        mean_between("trade_is_signed", 0.5, blocking=False),
+    ),
+    "vendor_bars": (
+        has_columns("vendor_bars"),
+        rows_at_least(1),
+        stamp("ts_open"),
+        stamp("ts"),
+        not_null("source"),
+        # From a second to a day; the next bar opens no earlier than this one closed.
+        between("bar_s", 1, 86_400),
+        between("open_after_close_ns", 0),
+        unique_together("source", "ts_open"),
+        not_null("close"),
+        between("low", 1),
+        between("high_over_body", 0),
+        between("body_over_low", 0),
+        between("volume_lots", 0),
+        # A bar that doubles or halves, or opens far from where the last one closed, is scaled wrongly.
+        between("range_ratio", 1, 1.5, mostly=0.999),
+        between("open_jump_ratio", 1, 1.5, mostly=0.999),
     ),
     "bars": (
         has_columns("bars"),
@@ -236,6 +182,7 @@ SUITES: dict[str, tuple[Expectation, ...]] = {
 DERIVE: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "raw_ticks": derive.raw_ticks,
     "clean_ticks": derive.clean_ticks,
+    "vendor_bars": derive.vendor_bars,
     "bars": derive.bars,
     "microstructure_features": derive.features,
     "headlines": derive.texts,
@@ -246,13 +193,21 @@ DERIVE: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
 }
 
 
-def _in_words(expectation: Expectation) -> str:
-    kwargs = expectation.kwargs
-    subject = expectation.column or ", ".join(kwargs.get("column_list", ()))
-    verb = expectation.type.removeprefix("expect_").removeprefix("compound_").replace("column_values_to_", "")
-    low, high = kwargs.get("min_value"), kwargs.get("max_value")
-    bounds = f" [{'' if low is None else f'{low:g}'}, {'' if high is None else f'{high:g}'}]"
-    mostly = f" for {kwargs['mostly']:.1%} of rows" if kwargs.get("mostly", 1.0) < 1 else ""
-    return (
-        f"{subject} {verb.replace('_', ' ')}".strip() + (bounds if low is not None or high is not None else "") + mostly
-    )
+def suite_for(table: str, traits: Traits) -> tuple[tuple[Expectation, ...], tuple[tuple[Expectation, str], ...]]:
+    """The suite of ``table`` for a partition with ``traits``.
+
+    Args:
+        table: A key of `SUITES`.
+        traits: See `feeds.quality.traits.traits_of`.
+
+    Returns:
+        ``(applicable, left_out)``, each in the order of the suite; what is left out with the reason.
+    """
+    applicable, left_out = [], []
+    for item in SUITES[table]:
+        absent = sorted(item.needs - traits)
+        if absent:
+            left_out.append((item, "; ".join(ABSENT[name] for name in absent)))
+        else:
+            applicable.append(item)
+    return tuple(applicable), tuple(left_out)

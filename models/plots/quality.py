@@ -5,7 +5,9 @@ Here: the calendar and the rejection bars. Not here: the checks (feeds/quality).
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -32,26 +34,31 @@ from models.plots.style import (
 )
 
 #: Worst first. A sign stands beside each colour, so that the calendar also reads in grey.
-STATUSES = ("fail", "warn", "missing", "pass")
-_COLOUR = {"pass": "#b7dccb", "warn": AMBER, "fail": VERMILION, "missing": PALE}
-_SIGN = {"pass": "✓", "warn": "!", "fail": "✗", "missing": "–"}
+STATUSES = ("fail", "warn", "missing", "late", "pass")
+_COLOUR = {"pass": "#b7dccb", "late": "#cfc0dc", "warn": AMBER, "fail": VERMILION, "missing": PALE}
+_SIGN = {"pass": "✓", "late": "◔", "warn": "!", "fail": "✗", "missing": "–"}
 _MEANING = {
     "pass": "passed",
+    "late": "came late",
     "warn": "passed with warnings",
     "fail": "failed (blocking)",
     "missing": "no data",
 }
+#: States of a calendar (feeds/quality/history.py) as statuses.
+_OF_STATE = {"ok": "pass", "late": "late", "warning": "warn", "missing": "missing", "failed": "fail"}
 
-_MOST_DATES = 45
-_MOST_SYMBOLS = 24
+#: Beyond these the calendar is aggregated: dates to weeks or months, the least troubled symbols to one row.
+_MOST_DATES = 60
+_MOST_SYMBOLS = 30
+#: Cells carry signs up to so many columns.
+_MOST_SIGNS = 32
 
 
 def worst_status(quality: pl.DataFrame) -> pl.DataFrame:
     """The worst status of every (date, symbol) of ``quality``.
 
     Args:
-        quality: Columns date, symbol (strings) and either status (one of `STATUSES`) or passed and blocking
-            (bool).
+        quality: Columns date, symbol (strings) and status (one of `STATUSES`), or what `with_status` makes it from.
 
     Returns:
         Columns date, symbol, status; one row each, sorted.
@@ -74,8 +81,12 @@ def worst_status(quality: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_status(quality: pl.DataFrame) -> pl.DataFrame:
-    """``quality`` with a status column, made from passed and blocking where it has none."""
-    if quality is None or "status" in quality.columns or "passed" not in quality.columns:
+    """``quality`` with a status column, made from state, or from passed and blocking, where it has none."""
+    if quality is None or "status" in quality.columns:
+        return quality
+    if "state" in quality.columns:
+        return quality.with_columns(status=pl.col("state").replace_strict(_OF_STATE, return_dtype=pl.String))
+    if "passed" not in quality.columns:
         return quality
     blocking = pl.col("blocking") if "blocking" in quality.columns else pl.lit(True)
     status = (
@@ -84,63 +95,125 @@ def with_status(quality: pl.DataFrame) -> pl.DataFrame:
     return quality.with_columns(status.alias("status"))
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """What the calendar draws: columns, rows, and per (column, row) the worst status and how many days have it."""
+
+    columns: list[str]
+    rows: list[str]
+    cells: dict[tuple[int, int], tuple[str, int]]
+    period: str
+    hidden_rows: int
+
+
 def data_quality_calendar(quality: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
-    """Calendar of date x symbol, coloured by the worst check; a pair without a row is "no data".
+    """Dates by symbols, coloured by the worst check; a pair without a row is "no data".
+
+    Up to 60 dates and 30 symbols have a cell a pair. Beyond, dates are drawn together by weeks or months, and the
+    symbols with the fewest bad days in one row; such a cell shows its worst status and how many days have it.
 
     Args:
-        quality: See `worst_status`.
+        quality: See `worst_status`, or a calendar of feeds/quality/history.py.
         dpi: Dots per inch.
     """
     title = "Data quality"
     worst = worst_status(quality)
     if worst.is_empty():
         return no_data(title, "no checks have run", dpi)
-    dates = sorted(worst["date"].unique().to_list())
-    badness = worst.group_by("symbol", maintain_order=True).agg((pl.col("status") != "pass").sum().alias("bad"))
-    by_badness = badness.sort(["bad", "symbol"], descending=[True, False])["symbol"].to_list()
-    shown_dates, symbols = dates[-_MOST_DATES:], sorted(by_badness[:_MOST_SYMBOLS])
-    left_out = [
-        f"{hidden} {what}"
-        for hidden, what in (
-            (len(dates) - len(shown_dates), "earlier dates not shown"),
-            (len(by_badness) - len(symbols), "clean symbols not shown"),
-        )
-        if hidden
-    ]
-    height = min(HEIGHT_IN * 1.9, max(1.9, 1.35 + 0.3 * len(symbols)))
-    figure, (axis,) = canvas(title, height_in=height, subtitle="; ".join(left_out))
-    _cells(figure, axis, worst, shown_dates, symbols)
+    grid = _grid(worst)
+    said = [] if grid.period == "date" else [f"by {grid.period}"]
+    if grid.hidden_rows:
+        said.append(f"{grid.hidden_rows} symbols in one row")
+    if said:
+        said.append("number: days in that state")
+    height = min(HEIGHT_IN * 2.1, max(1.9, 1.35 + 0.3 * len(grid.rows)))
+    figure, (axis,) = canvas(title, height_in=height, subtitle="; ".join(said))
+    _cells(figure, axis, grid)
     return to_png(figure, dpi)
 
 
-def _cells(figure: Figure, axis: Axes, worst: pl.DataFrame, dates: list[str], symbols: list[str]) -> None:
+def _grid(worst: pl.DataFrame) -> _Grid:
+    dates = sorted(worst["date"].unique().to_list())
+    period = _period(dates)
+    bad = pl.col("status").is_in(["fail", "warn", "missing"])
+    by_badness = worst.group_by("symbol", maintain_order=True).agg(bad.sum().alias("bad"))
+    ranked = by_badness.sort(["bad", "symbol"], descending=[True, False])["symbol"].to_list()
+    own = ranked if len(ranked) <= _MOST_SYMBOLS else ranked[: _MOST_SYMBOLS - 1]
+    rows = sorted(own)
+    hidden = len(ranked) - len(own)
+    place = {symbol: k for k, symbol in enumerate(rows)}
+    if hidden:
+        rows.append(f"{hidden} others")
+    columns = sorted({_bucket(date, period) for date in dates})
+    column = {name: k for k, name in enumerate(columns)}
     found = {(row["date"], row["symbol"]): row["status"] for row in worst.to_dicts()}
-    statuses = {(x, y): found.get((d, s), "missing") for x, d in enumerate(dates) for y, s in enumerate(symbols)}
-    for (x, y), status in statuses.items():
+    counts: dict[tuple[int, int], dict[str, int]] = {}
+    for date in dates:
+        for symbol in ranked:
+            status = found.get((date, symbol), "missing")
+            cell = counts.setdefault((column[_bucket(date, period)], place.get(symbol, len(place))), {})
+            cell[status] = cell.get(status, 0) + 1
+    cells = {}
+    for key, by_status in counts.items():
+        status = next(name for name in STATUSES if name in by_status)
+        cells[key] = (status, by_status[status])
+    return _Grid(columns, rows, cells, period, hidden)
+
+
+def _period(dates: list[str]) -> str:
+    if len(dates) <= _MOST_DATES:
+        return "date"
+    weeks = {_bucket(date, "week") for date in dates}
+    return "week" if len(weeks) <= _MOST_DATES else "month"
+
+
+def _bucket(date: str, period: str) -> str:
+    """The date, the Monday of its week, or its month."""
+    if period == "week":
+        day = dt.date.fromisoformat(date)
+        return (day - dt.timedelta(days=day.weekday())).isoformat()
+    return date[:7] if period == "month" else date
+
+
+def _cells(figure: Figure, axis: Axes, grid: _Grid) -> None:
+    columns, rows = grid.columns, grid.rows
+    summed = len(rows) - 1 if grid.hidden_rows else -1
+    for (x, y), (status, days) in grid.cells.items():
         axis.add_patch(Rectangle((x - 0.46, y - 0.44), 0.92, 0.88, facecolor=_COLOUR[status], edgecolor="none"))
-        if len(dates) <= 32:
-            axis.text(x, y, _SIGN[status], ha="center", va="center", fontsize=TEXT_PT, color=INK)
+        together = grid.period != "date" or y == summed
+        text = _SIGN[status] if not together else "" if status == "pass" else str(days)
+        if len(columns) <= _MOST_SIGNS:
+            axis.text(x, y, text, ha="center", va="center", fontsize=SMALL_PT if together else TEXT_PT, color=INK)
     # few dates: keep the cells from stretching into banners
-    axis.set_xlim(-0.5, max(len(dates), 6) - 0.5)
-    axis.set_ylim(len(symbols) - 0.5, -0.5)
-    step = max(1, -(-len(dates) // 9))
-    axis.set_xticks(range(0, len(dates), step), [date[5:] for date in dates[::step]], fontsize=SMALL_PT)
-    years = sorted({dates[0][:4], dates[-1][:4]})
-    label_axes(axis, f"date (month-day, {' to '.join(years)})")
+    axis.set_xlim(-0.5, max(len(columns), 6) - 0.5)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    step = max(1, -(-len(columns) // 9))
+    shown = columns[::step]
+    names = shown if grid.period == "month" else [name[5:] for name in shown]
+    axis.set_xticks(range(0, len(columns), step), names, fontsize=SMALL_PT)
+    years = " to ".join(sorted({columns[0][:4], columns[-1][:4]}))
+    words = {"date": f"date (month-day, {years})", "week": f"week from (month-day, {years})", "month": "month"}
+    label_axes(axis, words[grid.period])
     axis.xaxis.label.set(ha="left", x=0.0)
-    axis.set_yticks(range(len(symbols)), ["all" if name == "*" else name for name in symbols], fontsize=SMALL_PT)
+    axis.set_yticks(range(len(rows)), ["all" if name == "*" else name for name in rows], fontsize=SMALL_PT)
     axis.grid(visible=False)
     axis.tick_params(length=0)
     for spine in axis.spines.values():
         spine.set_visible(False)
-    present = [status for status in reversed(STATUSES) if status in set(statuses.values())]
-    handles = [Patch(facecolor=_COLOUR[name], label=f"{_SIGN[name]}  {_MEANING[name]}") for name in present]
+    statuses = {status for status, _ in grid.cells.values()}
+    handles = [
+        Patch(facecolor=_COLOUR[name], label=f"{_SIGN[name]}  {_MEANING[name]}")
+        for name in reversed(STATUSES)
+        if name in statuses
+    ]
     figure.legend(
         handles=handles,
         fontsize=SMALL_PT,
         labelcolor=INK,
         frameon=False,
         ncols=len(handles),
+        columnspacing=1.4,
+        handlelength=1.6,
         loc="outside lower left",
         borderaxespad=0.2,
     )

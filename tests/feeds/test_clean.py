@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feeds.clean import FILTER_REASONS, FINISH_REASONS, book_kind, filter_rows, finish, trade_signs
+from feeds.cleaning import FILTER_REASONS, FINISH_REASONS, book_kind, filter_rows, finish, trade_signs
 from feeds.instruments import InstrumentSpec
 from feeds.nbbo import with_nbbo
 from feeds.schema import (
@@ -61,8 +61,8 @@ def test_a_bad_row_is_rejected_with_its_reason_and_its_neighbours_stay(bad, reas
     assert reason in FILTER_REASONS | FINISH_REASONS
 
 
-@pytest.mark.parametrize("condition", [0x1, 0x20, 0x20000020, 0x20000001, 0x40, 0x80, 0x2000])
-def test_regular_sweep_auction_and_extended_hours_prints_are_eligible(condition):
+@pytest.mark.parametrize("condition", [0x1, 0x20, 0x20000020, 0x20000001, 0x2000])
+def test_regular_sweep_and_extended_hours_prints_are_eligible(condition):
     assert reasons_of(raw_frame(trade(100, condition=condition))) == [None]
 
 
@@ -200,6 +200,10 @@ def test_the_kind_of_book_is_read_off_the_rows():
     assert book_kind(raw_frame(order("A", 1, "B", 100, 5))) == "orders"
     assert book_kind(raw_frame(trade(100), quote("B", 100, 5))) == "quotes"
     assert book_kind(raw_frame({**trade(100), **BOOK})) == "stated"
+    levels = {"action": "L", "side": "B", "price": 100, "size": 5}
+    assert book_kind(raw_frame(trade(100), quote("B", 100, 5), levels)) == "levels"
+    assert book_kind(raw_frame(trade(100), {"action": "H", "condition": 1}, {"action": "R"})) == "none"
+    assert book_kind(raw_frame(trade(100)).clear()) == "none"
 
 
 def test_both_steps_keep_their_tables_schemas():
@@ -224,7 +228,7 @@ def test_every_row_of_a_random_order_flow_is_clean_or_rejected_once(seed):
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from("AMCFTRQH"),
+            st.sampled_from("AMCFTRQHL"),
             st.sampled_from("BAN"),
             st.integers(-(2**62), 2**62),
             st.integers(-(2**40), 2**40),

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from feeds.bar_match import FIELDS, match_bars, plain_bars, vendor_rule_bars
 from feeds.calendar import session_bounds
-from feeds.clean import book_kind, filter_rows, finish
+from feeds.cleaning import CleaningRules, book_kind, clean, filter_rows, finish
 from feeds.nbbo import with_nbbo
 from feeds.quality.run import run_suite
 
@@ -23,7 +24,22 @@ def equity_day(folder, ticker, date):
     spec = adapter.default_spec(f"{ticker}.US")
     stem = folder / "us_equity_ticks" / ticker.lower() / date.replace("-", "")
     files = {role: stem.with_name(f"{stem.name}_{role}.zip") for role in ("trade", "quote")}
-    return adapter.parse(files, spec, date).frame, spec
+    return adapter.parse({role: path for role, path in files.items() if path.is_file()}, spec, date).frame, spec
+
+
+def vendor_bars(folder, ticker, date):
+    adapter = importlib.import_module("feeds.adapters.us_equity_minute").UsEquityMinute()
+    path = folder / "us_equity_minute" / ticker.lower() / f"{date.replace('-', '')}_trade.zip"
+    return adapter.read(path, adapter.default_spec(f"{ticker}.US"), date)
+
+
+def capture_day(folder, name):
+    """``(raw, spec)`` of a capture of a venue's levels, quotes and trades."""
+    adapter = importlib.import_module("feeds.adapters.binance_raw").BinanceRaw()
+    path = folder / "binance_raw" / f"{name}_20240808.gz"
+    info = adapter.sniff(path)
+    spec = adapter.default_spec(info.instrument)
+    return adapter.parse({info.role: path}, spec, info.dates[0]).frame, spec
 
 
 def lobster_day(folder, name):
@@ -89,3 +105,40 @@ def test_an_order_by_order_day_passes_its_suites_and_loses_no_row(shared_data, n
 
 def failures(table, frame):
     return [item for item in run_suite(table, frame).results if not item.passed]
+
+
+@pytest.mark.parametrize("ticker", ["IBM", "BAC", "AIG", "SPY"])
+@pytest.mark.parametrize("date", DAYS)
+def test_bars_by_the_vendors_rules_are_the_vendors_bars(shared_data, ticker, date):
+    raw, _ = equity_day(shared_data, ticker, date)
+    bounds, vendor = session_bounds("XNYS", date), vendor_bars(shared_data, ticker, date)
+    table = match_bars(vendor_rule_bars(raw, bounds), vendor, bounds, raw)
+    assert table.select("field", "outcome", "bars").rows() == [(name, "equal", vendor.height) for name in FIELDS]
+    plain = match_bars(plain_bars(raw), vendor, bounds, raw).filter(pl.col("outcome") == "equal")
+    assert plain["share"].max() < 1
+
+
+def test_a_tape_of_trades_only_is_cleaned_without_a_book(shared_data):
+    raw, spec = equity_day(shared_data, "SPY", DAYS[0])
+    result = clean(raw, spec, session_bounds("XNYS", DAYS[0]), CleaningRules(), lambda kept: kept)
+    assert result.figures["book"] == "none"
+    assert set(result.figures["rejected"]) == {"auction_print", "ineligible_sale_condition", "outside_session"}
+    assert result.clean.height > 0.97 * raw.height
+
+
+@pytest.mark.parametrize("name", ["spot/btcusdt", "spot/ethusdt", "usdm/btcusdt", "usdm/ethusdt", "cm/btcusd_perp"])
+def test_a_capture_has_a_sane_fused_book_and_a_corrected_clock(shared_data, name):
+    raw, spec = capture_day(shared_data, name)
+    bounds = session_bounds("24/7", "2024-08-08")
+    result = clean(raw, spec, bounds, CleaningRules(), lambda kept: kept)
+    figures, cleaned_rows = result.figures, result.clean
+    assert figures["book"] == "levels"
+    assert figures["levels_crossed_rows"] == 0
+    assert -1_400 < figures["clock_least_delay_ms"] < -1_000
+    assert abs(figures["clock_drift_ppm"]) < 50
+    assert (cleaned_rows["available_at"] >= cleaned_rows["ts_event"]).all()
+    assert (cleaned_rows["bid_px"] < cleaned_rows["ask_px"]).all()
+    # After its second row a quote of both sides is the book.
+    quotes = cleaned_rows.filter((pl.col("action") == "Q") & (pl.col("side") == "A"))
+    assert quotes.height > 1_000
+    assert (quotes["price"] == quotes["ask_px"]).all() and (quotes["size"] == quotes["ask_sz"]).all()

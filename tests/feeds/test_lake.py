@@ -1,18 +1,32 @@
-import os
-import signal
-import subprocess
-import sys
-import time
+"""Partitions of a lake in a folder, their manifests, and the artefacts beside them."""
 
+import weakref
+
+import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
+from feeds import table_file
 from feeds.artefacts import ArtefactStore
-from feeds.errors import LakeError
+from feeds.content_hash import BLOCK_ROWS
+from feeds.errors import LakeError, SchemaError
 from feeds.lake import Lake
 from feeds.manifest import Manifest, ManifestStore
+from feeds.schema import TABLES, conform, empty
 
 FRAME = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})
+
+
+def one_row(table):
+    """A row of a canonical table: nulls in every other column."""
+
+    def value(position, kind):
+        if position % 2:
+            return None
+        return kind.categories[0] if isinstance(kind, pl.Enum) else {pl.String: "x", pl.Float64: 0.5}.get(kind, 1)
+
+    return pl.DataFrame({name: [value(k, kind)] for k, (name, kind) in enumerate(TABLES[table].items())}, TABLES[table])
 
 
 def test_a_partition_comes_back_as_it_was_written(tmp_path):
@@ -64,25 +78,170 @@ def test_a_truncated_partition_is_a_lake_error(tmp_path):
         lake.read("t", "2020-01-02")
 
 
-def test_a_killed_writer_leaves_a_whole_partition(tmp_path):
-    program = (
-        "import sys, polars as pl\n"
-        "from feeds.lake import Lake\n"
-        "lake = Lake(sys.argv[1]); i = 0\n"
-        "while True:\n"
-        "    lake.write('t', pl.DataFrame({'a': [i] * 200_000}), '2020-01-02'); i += 1\n"
-    )
+def test_a_table_streamed_in_any_chunks_has_the_same_bytes_and_id(tmp_path):
+    rows = BLOCK_ROWS + 1000
+    frame = pl.DataFrame({"a": range(rows), "b": [str(k % 7) for k in range(rows)], "c": [k / 3 for k in range(rows)]})
+    whole, cut = Lake(tmp_path / "1"), Lake(tmp_path / "2")
+    chunks = (frame.slice(start, 50_000) for start in range(0, rows, 50_000))
+    first = whole.write("t", frame, "2020-01-02")
+    second = cut.write_stream("t", chunks, "2020-01-02")
+    assert (first, first.rows) == (second, rows)
+    assert whole.path("t", "2020-01-02").read_bytes() == cut.path("t", "2020-01-02").read_bytes()
+    assert cut.read("t", "2020-01-02").equals(frame)
+    groups = pq.read_metadata(cut.path("t", "2020-01-02"))
+    assert [groups.row_group(k).num_rows for k in range(groups.num_row_groups)] == [BLOCK_ROWS, 1000]
+    assert groups.row_group(1).column(0).statistics.min == BLOCK_ROWS
+
+
+def test_streaming_holds_a_chunk_and_a_row_group_but_not_the_table(tmp_path):
+    alive = []
+
+    def chunks():
+        for _ in range(20):
+            frame = pl.DataFrame({"a": np.zeros(BLOCK_ROWS // 2, np.int64)})
+            alive.append(weakref.ref(frame))
+            yield frame
+            del frame
+            assert sum(ref() is not None for ref in alive) <= 3
+
+    assert Lake(tmp_path).write_stream("t", chunks(), "2020-01-02").rows == 10 * BLOCK_ROWS
+
+
+def test_parameters_known_only_at_the_end_are_asked_for_then(tmp_path):
+    seen = []
+
+    def chunks():
+        for value in (1, 2, 3):
+            seen.append(value)
+            yield pl.DataFrame({"a": [value]})
+
     lake = Lake(tmp_path)
-    for delay in (0.0, 0.013, 0.037):
-        child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
-        while not lake.exists("t", "2020-01-02"):
-            time.sleep(0.01)
-        time.sleep(0.2 + delay)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-        frame = lake.read("t", "2020-01-02")
-        assert frame.height == 200_000 and frame["a"].n_unique() == 1
-        assert lake.manifest("t", "2020-01-02").rows == 200_000
+    manifest = lake.write_stream("t", chunks(), "2020-01-02", params=lambda: {"rejected": sum(seen)})
+    assert manifest.params == {"rejected": 6} == lake.manifest("t", "2020-01-02").params
+
+
+def test_a_source_that_breaks_off_leaves_the_old_partition_and_nothing_else(tmp_path):
+    def chunks():
+        yield FRAME
+        yield pl.concat([FRAME] * 60_000)
+        raise RuntimeError("the source broke off")
+
+    lake = Lake(tmp_path)
+    lake.write("t", FRAME, "2020-01-02")
+    before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
+    with pytest.raises(RuntimeError, match="broke off"):
+        lake.write_stream("t", chunks(), "2020-01-02")
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == before
+    assert lake.read("t", "2020-01-02").equals(FRAME)
+
+
+def test_chunks_of_other_columns_are_refused_and_none_at_all_too(tmp_path):
+    lake = Lake(tmp_path)
+    with pytest.raises(SchemaError, match="chunks of one table"):
+        lake.write_stream("t", [FRAME, FRAME.select("a")], "2020-01-02")
+    with pytest.raises(LakeError, match="writing table t date=2020-01-02; received no frame"):
+        lake.write_stream("t", [], "2020-01-02")
+    assert not list(tmp_path.rglob("*.parquet")) and not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_every_canonical_table_comes_back_empty_or_full(tmp_path, table):
+    lake = Lake(tmp_path)
+    for frame in (empty(table), one_row(table), pl.concat([one_row(table)] * 3)):
+        lake.write(table, frame, "2020-01-02")
+        found = lake.read(table, "2020-01-02")
+        assert found.equals(frame) and found.schema == frame.schema
+
+
+def test_raw_ticks_are_packed_by_differences_and_dictionaries(tmp_path):
+    rows = 20_000
+    frame = conform(pl.concat([one_row("raw_ticks")] * rows).with_columns(sequence=pl.int_range(rows)), "raw_ticks")
+    lake = Lake(tmp_path)
+    lake.write("raw_ticks", frame, "2020-01-02", "A.B")
+    group = pq.read_metadata(lake.path("raw_ticks", "2020-01-02", "A.B")).row_group(0)
+    encodings = {group.column(k).path_in_schema: group.column(k).encodings for k in range(group.num_columns)}
+    assert "DELTA_BINARY_PACKED" in encodings["sequence"]
+    assert all("RLE_DICTIONARY" in encodings[name] for name in ("price", "side", "exchange"))
+    assert {group.column(k).compression for k in range(group.num_columns)} == {"ZSTD"}
+
+
+def test_a_file_of_a_newer_version_is_refused_and_an_older_one_read(tmp_path, monkeypatch):
+    lake = Lake(tmp_path)
+    monkeypatch.setattr(table_file, "SCHEMA_VERSION", "99.0")
+    lake.write("t", FRAME, "2020-01-02")
+    monkeypatch.undo()
+    for question in (lake.read, lake.manifest):
+        with pytest.raises(LakeError, match=r"received schema version 99.0; expected .*update the project"):
+            question("t", "2020-01-02")
+    lake.write("t", FRAME, "2020-01-02")
+    monkeypatch.setattr(table_file, "SCHEMA_VERSION", "99.0")
+    assert lake.read("t", "2020-01-02").equals(FRAME)
+
+
+def test_a_file_without_a_version_is_read(tmp_path):
+    lake = Lake(tmp_path)
+    path = lake.path("t", "2020-01-02")
+    path.parent.mkdir(parents=True)
+    FRAME.write_parquet(path)
+    assert lake.read("t", "2020-01-02").equals(FRAME)
+    with pytest.raises(LakeError, match="no manifest"):
+        lake.manifest("t", "2020-01-02")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"table": "../t"},
+        {"table": "a/b"},
+        {"date": ".."},
+        {"date": "2020-01-02/x"},
+        {"date": ""},
+        {"symbol": "../../x"},
+        {"symbol": "A/B"},
+        {"symbol": "A=B"},
+        {"symbol": ""},
+        {"symbol": "A\0"},
+        {"symbol": "A\n"},
+    ],
+)
+def test_names_that_mean_another_folder_are_refused(tmp_path, where):
+    lake = Lake(tmp_path)
+    address = {"table": "t", "date": "2020-01-02", "symbol": "A.B", **where}
+    for question in (lake.exists, lake.read, lake.manifest, lake.delete):
+        with pytest.raises(LakeError, match="of a partition"):
+            question(**address)
+    with pytest.raises(LakeError, match="of a partition"):
+        lake.write(frame=FRAME, **address)
+    assert not list(tmp_path.iterdir())
+
+
+def test_tables_dates_and_symbols_are_those_with_a_file(tmp_path):
+    lake = Lake(tmp_path)
+    assert (lake.tables(), lake.dates("t"), lake.symbols("t", "2020-01-02")) == ([], [], [])
+    for date, symbol in (("2020-01-03", "B.X"), ("2020-01-03", "A.X"), ("2020-01-02", "A.X")):
+        lake.write("t", FRAME, date, symbol)
+    lake.write("by_date", FRAME, "2020-01-02")
+    (tmp_path / "lake" / "hollow" / "date=2020-01-02").mkdir(parents=True)
+    (tmp_path / "lake" / "t" / "date=2020-01-04" / "symbol=A.X").mkdir(parents=True)
+    assert lake.tables() == ["by_date", "t"]
+    assert lake.dates("t") == ["2020-01-02", "2020-01-03"]
+    assert lake.symbols("t", "2020-01-03") == ["A.X", "B.X"]
+    assert lake.delete("t", "2020-01-02", "A.X") and not lake.delete("t", "2020-01-02", "A.X")
+    assert lake.dates("t") == ["2020-01-03"]
+
+
+def test_the_manifest_is_in_the_store_before_the_partition_is_there(tmp_path, monkeypatch):
+    lake = Lake(tmp_path)
+    known = []
+    put = lake.partitions.commit
+
+    def commit(partition, staged, manifest, columns):
+        known.append(lake.manifests.exists(manifest.id))
+        put(partition, staged, manifest, columns)
+
+    monkeypatch.setattr(lake.partitions, "commit", commit)
+    lake.write("t", FRAME, "2020-01-02")
+    assert known == [True]
 
 
 def test_ancestors_walk_down_to_the_raw_file_and_mark_repeats(tmp_path):

@@ -80,18 +80,19 @@ def test_a_foreign_or_broken_file_does_not_stop_the_good_ones(tmp_path, root):
         "notes.txt": True,
         "20131007_trade.zip": False,
     }
-    assert only(index.units).missing_roles == ("trade",)
+    unit = only(index.units)
+    assert unit.missing_roles == () and unit.awaited_roles == ("trade",)
 
 
 def test_dotfiles_and_unfinished_copies_are_not_looked_at(root):
     (root / "landing").mkdir(parents=True)
     for name in (".DS_Store", "half.zip.tmp", ".20131007_trade.zip.12.tmp"):
         (root / "landing" / name).write_text("x")
-    assert scan(root) == landing.LandingIndex((), (), ())
+    assert scan(root) == landing.LandingIndex((), (), (), (), (), {})
 
 
 def test_a_study_without_a_landing_zone_has_an_empty_index(root):
-    assert scan(root) == landing.LandingIndex((), (), ())
+    assert scan(root) == landing.LandingIndex((), (), (), (), (), {})
 
 
 def test_a_unit_holds_its_files_by_role_and_their_ids(tmp_path, root):
@@ -170,7 +171,7 @@ def test_a_capture_waits_for_its_meta_file_and_is_bad_without_it_in_the_end(root
     orders, trades, meta = write_bitstamp_capture(root / "landing" / "cap", 1, events=50)
     content = meta.read_text()
     meta.unlink()
-    assert scan(root) == landing.LandingIndex((), (), ())
+    assert scan(root) == landing.LandingIndex((), (), (), (), (), {})
     age(trades, 2 * landing.PATIENCE_S)
     assert [Path(error.path).name for error in scan(root).bad] == ["trades.csv"]
     meta.write_text(content)

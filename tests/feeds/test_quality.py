@@ -6,7 +6,7 @@ import sys
 import polars as pl
 import pytest
 
-from feeds.clean import filter_rows, finish
+from feeds.cleaning import filter_rows, finish
 from feeds.errors import SchemaError
 from feeds.instruments import InstrumentSpec
 from feeds.nbbo import with_nbbo
@@ -47,6 +47,11 @@ def good_bars():
         signed_volume_lots=-120,
     )
     return frame.select(pl.col(name).cast(kind) for name, kind in BARS.items())
+
+
+def good_vendor_bars():
+    frame = good_bars().select("ts_open", "ts", "open", "high", "low", "close", "volume_lots")
+    return frame.with_columns(source=pl.lit("vendor"))
 
 
 def good_features():
@@ -100,6 +105,7 @@ GOOD = {
     "raw_ticks": good_raw,
     "clean_ticks": good_clean,
     "bars": good_bars,
+    "vendor_bars": good_vendor_bars,
     "microstructure_features": good_features,
     "headlines": good_headlines,
     "external_signals": good_signals,
@@ -179,7 +185,7 @@ RAW_DAMAGE = {
         ),
         "quote_jump_ratio",
     ),
-    "no quotes": (lambda f: f.filter(TRADE), "is_book_event"),
+    "hardly any quotes": (lambda f: pl.concat([f.filter(TRADE), f.filter(~TRADE).head(9)]), "is_book_event"),
     "bids only": (lambda f: f.filter(pl.col("side") != "A"), "is_bid_side_of_book"),
     "orders without ids": (
         lambda f: f.with_columns(action=pl.lit("A").cast(f.schema["action"]), order_id=0),
@@ -229,6 +235,36 @@ def test_unsigned_trades_are_a_warning_only():
     result = run_suite("clean_ticks", good_clean().with_columns(trade_sign=pl.lit(0, pl.Int8)))
     assert result.passed
     assert [item.column for item in result.results if not item.passed] == ["trade_is_signed"]
+
+
+VENDOR_DAMAGE = {
+    "ts_open": once("ts_open", 7, 3),
+    "ts": once("ts", 7, 3),
+    "source": once("source", None, 3),
+    "bar_s": once("ts_open", pl.col("ts"), 3),
+    "open_after_close_ns": once("ts", pl.col("ts") + 1, 3),
+    "close": once("close", None, 3),
+    "low": once("low", 0, 3),
+    "high_over_body": once("high", 99, 3),
+    "body_over_low": once("low", 103, 3),
+    "volume_lots": once("volume_lots", -1, 3),
+    "range_ratio": once("high", 104_000, 3),
+    "open_jump_ratio": pl.when(pl.int_range(pl.len()) > 9)
+    .then(pl.col("open", "high", "low", "close") * 100)
+    .otherwise(pl.col("open", "high", "low", "close")),
+}
+
+
+@pytest.mark.parametrize("column", VENDOR_DAMAGE)
+def test_published_bars_that_cannot_be_fail(column):
+    assert failed("vendor_bars", good_vendor_bars().with_columns(VENDOR_DAMAGE[column]))[column].blocking
+
+
+def test_published_bars_of_two_sources_may_overlap_but_not_repeat():
+    other = good_vendor_bars().with_columns(source=pl.lit("venue"))
+    assert run_suite("vendor_bars", pl.concat([good_vendor_bars(), other])).passed
+    twice = run_suite("vendor_bars", pl.concat([good_vendor_bars(), good_vendor_bars().head(1)]))
+    assert "unique" in next(item.expectation for item in twice.results if not item.passed and item.rows_failed == 2)
 
 
 BARS_DAMAGE = {

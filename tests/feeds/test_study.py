@@ -50,8 +50,8 @@ def test_the_three_named_studies_are_shipped():
         ),
         (
             "format: us_equity_tick",
-            "format: itch",
-            r"Key 'sources.0.format': found 'itch'; allowed: .*lobster",
+            "format: morse",
+            r"Key 'sources.0.format': found 'morse'; allowed: .*lobster",
         ),
         ("end: 2013-10-09", "end: 2013-10-01", r"end 2013-10-01 lies before start 2013-10-07"),
         ("horizon_ms: 60000", "horizon_ms: 7000", r"horizon_ms 7000 is no multiple of grid_ms 5000"),

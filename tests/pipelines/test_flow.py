@@ -64,7 +64,7 @@ def test_the_warehouse_answers_sql_over_the_feature_table(finished):
         rows = connection.sql(
             "SELECT symbol, count(*) FROM features.feature_table GROUP BY symbol ORDER BY symbol"
         ).fetchall()
-    assert [symbol for symbol, _ in rows] == ["AAA.US", "BBB.US"]
+    assert [symbol for symbol, _ in rows] == ["AAA", "BBB"]
     assert all(count > 1000 for _, count in rows)
 
 

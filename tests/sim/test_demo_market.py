@@ -12,7 +12,7 @@ import pytest
 import sim.demo_market as demo
 from feeds.adapters import DAILY_ADAPTERS, TICK_ADAPTERS, sniff
 from feeds.calendar import session_bounds
-from feeds.clean import book_kind, filter_rows, finish
+from feeds.cleaning import book_kind, filter_rows, finish
 from feeds.errors import StudyError
 from feeds.quality.run import run_suite
 from feeds.study import load_study

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from feeds.adapters.bitstamp import Bitstamp
-from feeds.clean import filter_rows
+from feeds.cleaning import filter_rows
 from feeds.errors import InsufficientDataError
 from feeds.instruments import InstrumentSpec
 from sim.flow import simulate_flow

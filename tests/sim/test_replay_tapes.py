@@ -8,7 +8,7 @@ import pytest
 
 from feeds.adapters.bitstamp import Bitstamp
 from feeds.adapters.lobster import Lobster
-from feeds.clean import filter_rows
+from feeds.cleaning import filter_rows
 from sim.market import (
     ASK_PX,
     ASK_SZ,

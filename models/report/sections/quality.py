@@ -11,19 +11,23 @@ from models import plots
 from models.plots.quality import STATUSES, with_status
 from models.report.content import Figure, Section, Table
 from models.report.inputs import ReportInputs
+from models.report.quality_inputs import QualityInputs
 from models.report.sections.absence import absent, is_empty
+from models.report.sections.quality_history import add_quality_history
 
 _MOST_FAILURES = 25
 #: Up to this many instruments, rejection reasons are spread over one column each.
 _MOST_COLUMNS = 6
 
 
-def quality_section(inputs: ReportInputs) -> Section:
-    """Rows in and out, rejections, checks, and who was excluded."""
+def quality_section(inputs: ReportInputs, history: QualityInputs | None = None) -> Section:
+    """Rows in and out, rejections, checks, who was excluded, and with ``history`` quality over time and drift."""
     section = Section("Data and quality", _quality_text(inputs))
     rows_in = _add_ingest(section, inputs)
     _add_rejected(section, inputs, rows_in)
-    _add_checks(section, inputs)
+    _add_checks(section, inputs, with_calendar=history is None)
+    if history is not None:
+        add_quality_history(section, history)
     if inputs.excluded:
         frame = pl.DataFrame({"symbol": list(inputs.excluded), "reason": list(inputs.excluded.values())})
         note = "Not in the night's universe: no feature, forecast or trade of this report uses them."
@@ -96,7 +100,7 @@ def _spread_over_symbols(rejected: pl.DataFrame, total: pl.DataFrame) -> pl.Data
     )
 
 
-def _add_checks(section: Section, inputs: ReportInputs) -> None:
+def _add_checks(section: Section, inputs: ReportInputs, with_calendar: bool) -> None:
     if inputs.quality is None or inputs.quality.is_empty():
         return
     quality = with_status(inputs.quality)
@@ -106,6 +110,8 @@ def _add_checks(section: Section, inputs: ReportInputs) -> None:
         failed = night.filter(~pl.col("status").is_in(["pass", "missing"]))
         if not failed.is_empty():
             section.tables.append(_failed_checks(failed))
+    if not with_calendar:
+        return
     caption = (
         "Worst result of all quality checks by date and instrument (“all”: tables that hold every "
         "instrument). "

@@ -1,0 +1,203 @@
+"""``t2t ingest``: recognise, copy, decode, build, and say what was done.
+
+Here: the command's body. Not here: arguments (cli.py), the work (feeds/landing.py, runner.py), progress (show.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from feeds.errors import T2TError
+from feeds.lake import Lake
+from pipelines.jobs import INSTRUMENT_DAY, TICKS
+from pipelines.progress import BytesBar
+from pipelines.runner import GraphRunner, RunSummary, Step
+from pipelines.show import console, print_outcomes
+
+if TYPE_CHECKING:
+    from feeds.adapters.base import Progress
+    from feeds.units import Unit
+
+#: Files listed one by one; of more only the counts are shown.
+MOST_LISTED = 40
+
+
+def ingest_paths(named: str, root: Path, paths: list[Path], ticks_only: bool = False) -> RunSummary:
+    """Copy files into the landing zone, decode and build what they hold, print what was done.
+
+    Raises:
+        T2TError: A path does not exist, or the landing zone cannot be written.
+    """
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise T2TError("ingest", received=f"paths that do not exist: {missing}", expected="files or folders")
+    started = time.perf_counter()
+    staged = _stage(paths, root)
+    print_recognised(staged)
+    runner = GraphRunner(named, root)
+    with BytesBar(console) as bar:
+        watch = _Watch(bar, runner, root)
+        summary = runner.run(nights=0, listen=watch.step, decoding=watch.tape, ticks_only=ticks_only)
+        watch.finish()
+    print_outcomes(summary)
+    print_done(summary, runner.lake, watch.days, time.perf_counter() - started)
+    return summary
+
+
+def _stage(paths: list[Path], root: Path) -> list[Path]:
+    from feeds.landing import stage
+
+    try:
+        staged = stage(paths, root)
+    except OSError as error:
+        raise T2TError(
+            f"landing zone of {root.name}", received=str(error), remedy="Check free space and permissions."
+        ) from error
+    megabytes = sum(path.stat().st_size for path in staged) / 1e6
+    console.print(f"{len(staged)} new files in the landing zone, {megabytes:,.1f} MB")
+    return staged
+
+
+def print_recognised(staged: Iterable[Path]) -> None:
+    """What each new file is: by content, not by name."""
+    from feeds.adapters import sniff
+    from feeds.errors import UnreadableFileError
+
+    table = Table(title="recognised by content")
+    for column in ("file", "format", "role", "instrument", "dates"):
+        table.add_column(column, overflow="fold")
+    for path in list(staged)[:MOST_LISTED]:
+        try:
+            info = sniff(path)
+        except UnreadableFileError as error:
+            table.add_row(escape(path.name), "[red]none[/red]", "", "", escape(error.expected))
+            continue
+        first_and_last = sorted({min(info.dates), max(info.dates)}) if info.dates else ["told when decoded"]
+        instrument = info.instrument or ("several" if info.role in ("tape", "definition") else "")
+        table.add_row(escape(path.name), info.format, info.role, instrument, " to ".join(first_and_last))
+    if table.row_count:
+        console.print(table)
+
+
+class _Watch:
+    """Follows a run of the graph and tells the bar how many bytes of the sources are done."""
+
+    def __init__(self, bar: BytesBar, runner: GraphRunner, root: Path) -> None:
+        self.bar, self.runner, self.root = bar, runner, root
+        self.days: list[tuple[str, str]] = []
+        self._weights: dict[str, int] | None = None
+        self._running: Step | None = None
+
+    def tape(self, path: Path) -> Progress:
+        """A progress function for the decoding of one tape."""
+        self.bar.begin(f"decoding {path.name}", path.stat().st_size)
+        return lambda rows, done, total: self.bar.update(rows, done, total)
+
+    def step(self, index: int, total: int, step: Step) -> None:
+        """Told before each step."""
+        if self._weights is None:
+            self._weights = self._bytes_of_days()
+            self.bar.begin("building", sum(self._weights.values()))
+        self._finish_step()
+        self._running = step
+        self.bar.label(f"[{index + 1}/{total}] {step.label}")
+
+    def finish(self) -> None:
+        """Told after the last step."""
+        self._finish_step()
+        self.bar.label("done")
+
+    def _finish_step(self) -> None:
+        step, self._running = self._running, None
+        if step is None or step.job not in (INSTRUMENT_DAY, TICKS) or self._weights is None:
+            return
+        date, instrument = step.partition.split("|", 1)
+        self.days.append((date, instrument))
+        self.bar.advance(_rows_in(self.runner.lake, date, instrument), self._weights.get(step.partition, 0))
+
+    def _bytes_of_days(self) -> dict[str, int]:
+        found = self.runner.triage()
+        return {f"{unit.date}|{unit.instrument}": _source_bytes(unit) for unit in (*found.ready, *found.current)}
+
+
+def _source_bytes(unit: Unit) -> int:
+    if not unit.decoded:
+        return sum(path.stat().st_size for path in unit.files.values())
+    from feeds.tape import load_index
+
+    contents = [content for folder in unit.decoded.values() for content in load_index(folder).contents]
+    # A row of a decoded tape weighs about as much as a short csv line.
+    return sum(
+        30 * content.rows for content in contents if (content.date, content.instrument) == (unit.date, unit.instrument)
+    )
+
+
+def _rows_in(lake: Lake, date: str, instrument: str) -> int:
+    if not lake.exists("raw_ticks", date, instrument):
+        return 0
+    return int(lake.manifest("raw_ticks", date, instrument).params.get("rows_in", 0))
+
+
+def print_done(summary: RunSummary, lake: Lake, days: list[tuple[str, str]], seconds: float) -> None:
+    """Tables of what was decoded and built: rows in, kept, rejected by reason, defects of the sources."""
+    _print_tapes(summary.decoded)
+    table = Table(title="instrument-days")
+    table.add_column("instrument-day", no_wrap=True)
+    for column in ("rows in", "raw", "clean", "rejected"):
+        table.add_column(column, justify="right")
+    table.add_column("reasons, defects")
+    total = 0
+    for date, instrument in days:
+        figures = day_figures(lake, date, instrument)
+        if figures is None:
+            continue
+        total += figures["rows_in"]
+        numbers = [f"{figures[name]:,}" for name in ("rows_in", "raw", "clean", "rejected")]
+        notes = [*(f"{reason} {count:,}" for reason, count in figures["reasons"].items()), *figures["problems"]]
+        if len(days) <= MOST_LISTED:
+            table.add_row(f"{date} {instrument}", *numbers, escape("; ".join(notes)))
+    if table.row_count:
+        console.print(table)
+    console.print(f"{total:,} rows in {seconds:.1f} s: {total / max(seconds, 1e-9):,.0f} rows/s, everything included")
+
+
+def _print_tapes(decoded: list[Mapping[str, Any]] | list[dict[str, Any]]) -> None:
+    if not decoded:
+        return
+    table = Table(title="decoded tapes")
+    for name in decoded[0]:
+        table.add_column(name.replace("_", " "))
+    for row in decoded:
+        table.add_row(*(f"{value:,}" if isinstance(value, int) else escape(str(value)) for value in row.values()))
+    console.print(table)
+
+
+def day_figures(lake: Lake, date: str, instrument: str) -> dict[str, Any] | None:
+    """Rows of an instrument-day from source to clean ticks, None where it has no raw ticks."""
+    if not lake.exists("raw_ticks", date, instrument):
+        return None
+    raw = lake.manifest("raw_ticks", date, instrument)
+    reasons: dict[str, int] = {}
+    for name in ("rejected_raw_ticks", "rejected_ticks"):
+        if lake.exists(name, date, instrument):
+            counts = lake.read(name, date, instrument, columns=["reason"])["reason"].value_counts(sort=True)
+            reasons |= dict(counts.iter_rows())
+    kinds: dict[str, int] = {}
+    for problem in raw.params.get("problems", ()):
+        kinds[problem["kind"]] = kinds.get(problem["kind"], 0) + 1
+    return {
+        "rows_in": int(raw.params.get("rows_in", raw.rows)),
+        "raw": raw.rows,
+        "clean": lake.manifest("clean_ticks", date, instrument).rows
+        if lake.exists("clean_ticks", date, instrument)
+        else 0,
+        "rejected": sum(reasons.values()),
+        "reasons": reasons,
+        "problems": [f"{count} x {kind}" for kind, count in kinds.items()],
+    }
