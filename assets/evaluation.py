@@ -168,7 +168,7 @@ def _nightly_report(parts: StudyPartitions) -> dg.AssetsDefinition:
         folder = store.path / "reports" / date
         for name, text in files.items():
             write_atomically(folder / name, text)
-        publish(store.path)
+        publish(store.path, store.lake.url)
         return dg.MaterializeResult(
             metadata={
                 **artefact_metadata(manifest),

@@ -108,25 +108,30 @@ def build_published_checks(parts: StudyPartitions) -> list[dg.AssetChecksDefinit
 
 def compare_bars(store: StudyStore, date: str, instrument: str) -> dg.AssetCheckResult:
     """Hold our bars against the vendor's, store the shares in ``bar_match`` and give the verdict."""
-    from feeds.bar_match import match_partition
+    import polars as pl
+
+    from assets.ticks import session_of, spec_from
+    from feeds.bar_match import match_bars, plain_bars, vendor_rule_bars
 
     if not store.lake.exists("raw_ticks", date, instrument):
         return dg.AssetCheckResult(
             passed=True, severity=dg.AssetCheckSeverity.WARN, description="no ticks of that day to build bars from"
         )
     origins = [store.lake.manifest(table, date, instrument) for table in ("vendor_bars", "raw_ticks")]
-    from assets.ticks import spec_from
-
-    shares = match_partition(
-        store.lake.read("raw_ticks", date, instrument),
-        store.lake.read("vendor_bars", date, instrument),
-        spec_from(origins[1]),
-        str(origins[0].params["format"]),
-        date,
-    )
+    if spec_from(origins[0]) != spec_from(origins[1]):
+        raise LakeError(
+            f"bars of {instrument} on {date}",
+            received="published bars and ticks in different units",
+            remedy="Materialise vendor_bars again.",
+        )
+    raw, bounds = store.lake.read("raw_ticks", date, instrument), session_of(store, date)
+    # Only the US vendor's rules are known; an exchange's own bars are of all its trades.
+    ours = vendor_rule_bars(raw, bounds) if origins[0].params["format"] == "us_equity_minute" else plain_bars(raw)
+    shares = match_bars(ours, store.lake.read("vendor_bars", date, instrument), bounds, raw)
     parents = [origin.id for origin in origins]
     store.lake.write("bar_match", shares, date, instrument, parents=parents)
-    least = float(shares["share_equal"].min() or 0.0)
+    equal = shares.filter(pl.col("outcome") == "equal")
+    least = min(equal["share"].to_list(), default=0.0)
     return dg.AssetCheckResult(
         passed=least >= LEAST_SHARE,
         severity=dg.AssetCheckSeverity.WARN,

@@ -12,6 +12,7 @@ from pydantic import PrivateAttr
 
 from feeds.artefacts import ArtefactStore
 from feeds.lake import Lake
+from feeds.root import lake_url
 from feeds.study import Study, load_study
 
 
@@ -43,7 +44,7 @@ class StudyStore(dg.ConfigurableResource):
     @property
     def lake(self) -> Lake:
         """Tables."""
-        return Lake(self.path)
+        return Lake(self.path, lake_url(self.config))
 
     @property
     def artefacts(self) -> ArtefactStore:

@@ -1,6 +1,6 @@
 """raw_ticks -> clean_ticks -> bars, microstructure_features: everything kept per instrument-day.
 
-Here: thin assets. Not here: cleaning rules (feeds/clean.py), book building (sim/, feeds/nbbo.py), features (models/).
+Here: thin assets. Not here: cleaning rules (feeds/cleaning), book building (sim/, feeds/nbbo.py), features (models/).
 """
 
 from __future__ import annotations

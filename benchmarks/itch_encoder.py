@@ -112,7 +112,7 @@ def write_tape(path: Path, orders: int, seed: int = 0, symbols: int = 300, segme
             span = (_CLOSE_NS - _OPEN_NS) / segments
             _encode(handle, events, (_OPEN_NS + events["time"] * span).astype(np.int64))
         counts[0] += _system(handle, _CLOSE_NS, "MEC")
-    return TapeTruth(*counts, live)
+    return TapeTruth(counts[0], counts[1], counts[2], live)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
@@ -155,11 +154,19 @@ def _problems(lake: Lake, partition: Partition) -> Iterator[str]:
         yield from _content_problems(file, manifest, partition)
     if not lake.manifests.exists(manifest.id):
         yield f"its manifest {manifest.id} is not in the store: materialise it again"
-    elif lake.manifests.get(manifest.id).id != manifest.id:
+    elif _id_in_store(lake, manifest.id) != manifest.id:
         yield f"its manifest {manifest.id} was changed in the store: materialise it again"
     for parent in manifest.parents:
         if not lake.manifests.exists(parent):
             yield f"the manifest of its parent {parent} is gone: materialise the parent again"
+
+
+def _id_in_store(lake: Lake, manifest_id: str) -> str | None:
+    """The id of what the store holds under ``manifest_id``; None where it is no manifest."""
+    try:
+        return lake.manifests.get(manifest_id).id
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _content_problems(file: TableFile, manifest: Manifest, partition: Partition) -> Iterator[str]:
@@ -214,8 +221,3 @@ def _bytes_of(lake: Lake) -> int:
 
 def _instance(kind: pl.DataType | type[pl.DataType]) -> pl.DataType:
     return kind() if isinstance(kind, type) else kind
-
-
-def folder_of(lake: Lake) -> Path | str:
-    """Where the lake lies, for people."""
-    return lake.url or lake.root / "lake"

@@ -107,7 +107,7 @@ def _format_of(path: Path) -> str:
 
 
 def _ignored(path: Path) -> bool:
-    return path.name.startswith((".", "README")) or path.suffix == ".tmp"
+    return path.name.startswith((".", "README", "LICENSE")) or path.suffix in (".tmp", ".md", ".py")
 
 
 def scan(root: Path) -> LandingIndex:

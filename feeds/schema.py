@@ -4,7 +4,7 @@ Events follow Databento's MBO vocabulary with two documented deviations: ``F`` b
 reduces the resting order (venues that report a fill once stay one row), and ``Q`` carries the one-sided
 quote of one exchange. Each execution appears exactly once among ``F`` and ``T``.
 
-Here: schemas and their validation. Not here: parsing (feeds/adapters), cleaning rules (feeds/clean.py).
+Here: schemas and their validation. Not here: parsing (feeds/adapters), cleaning rules (feeds/cleaning).
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from __future__ import annotations
 import polars as pl
 
 from feeds.errors import SchemaError
+
+#: Version of the tables, ``major.minor``: a reader refuses a newer major version.
+SCHEMA_VERSION = "1.0"
 
 #: A add, M modify (size/price after the change), C cancel (size = quantity removed), F fill of a resting order
 #: (prints a trade, reduces ``order_id`` by ``size``), T trade print (never changes the book), R clear the book,

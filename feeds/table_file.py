@@ -22,13 +22,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feeds import schema
 from feeds.atomic import explained
 from feeds.content_hash import BLOCK_ROWS, HASH_NAME, ContentHash, blocks, schema_text
 from feeds.errors import LakeError
 from feeds.manifest import Manifest
+from feeds.schema import SCHEMA_VERSION
 
-SCHEMA_VERSION: str = getattr(schema, "SCHEMA_VERSION", "1.0")
 _MANIFEST = b"t2t"
 _VERSION = b"t2t_schema_version"
 _HASH = b"t2t_content_hash"

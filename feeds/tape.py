@@ -19,13 +19,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feeds.adapters.base import BOOK_COLUMNS, SourceProblem
 from feeds.errors import LakeError, SchemaError
 from feeds.instruments import InstrumentSpec
+from feeds.schema import RAW_TICKS
 from feeds.tape_index import (
     INDEX_NAME,
     RANGE_COLUMNS,
@@ -40,9 +40,14 @@ from feeds.tape_index import (
 from feeds.tape_part import KIND, packed_kind, write_part
 from feeds.tape_reader import load_index, read_tape
 
+if TYPE_CHECKING:
+    # Adapters import this module: an import of theirs here would go round in a circle.
+    from feeds.adapters.base import SourceProblem
+
 __all__ = ["REQUIRED_COLUMNS", "TAPE_COLUMNS", "TapeContent", "TapeIndex", "TapeWriter", "load_index", "read_tape"]
 
 REQUIRED_COLUMNS = ("instrument", "ts_event", "action", "side", "order_id", "price", "size")
+BOOK_COLUMNS = tuple(name for name in RAW_TICKS if name.startswith(("bid_", "ask_")))
 #: What a batch may hold; see `TapeWriter.append`.
 TAPE_COLUMNS = (*REQUIRED_COLUMNS, "ts_recv", "condition", "flags", "reason", *BOOK_COLUMNS)
 
@@ -109,7 +114,7 @@ class TapeWriter:
             SchemaError: The columns are others than that.
             OSError: An earlier batch could not be written.
         """
-        from feeds.kernels.tape_order import group_facts, moved, places
+        from feeds.kernels.tape_order import group_facts, places
 
         count = self._checked(columns)
         if count == 0:
@@ -118,7 +123,7 @@ class TapeWriter:
         starts, target = places(groups, len(keys))
         merged = {name: values for name, values in columns.items() if name not in ("instrument", *KIND)}
         merged["kind"] = packed_kind(columns)
-        ordered = {name: moved(values, target) for name, values in merged.items()}
+        ordered = {name: _ordered(values, target) for name, values in merged.items()}
         reasons = ordered.get("reason", np.zeros(0, np.uint8))
         self._note(keys, starts, *group_facts(starts, ordered["ts_event"], reasons))
         self._wait()
@@ -250,6 +255,13 @@ class TapeWriter:
         if self._packing is not None:
             packing, self._packing = self._packing, None
             packing.result()
+
+
+def _ordered(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """A copy of ``values`` with row ``k`` at ``target[k]``; a constant column is in every order."""
+    from feeds.kernels.tape_order import moved
+
+    return values.copy() if values.min() == values.max() else moved(values, target)
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -10,10 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from feeds.adapters.base import SourceProblem
 from feeds.instruments import InstrumentSpec
+
+if TYPE_CHECKING:
+    from feeds.adapters.base import SourceProblem
 
 INDEX_NAME, RANGES_NAME = "index.json", "ranges.npy"
 #: Columns of the ranges: day (see `day_number`), instrument code, part, first row, rows.
@@ -83,6 +85,8 @@ def digest_of(tree: Mapping[str, Any]) -> str:
 
 def from_tree(tree: Mapping[str, Any]) -> TapeIndex:
     """Inverse of `to_tree`."""
+    from feeds.adapters.base import SourceProblem
+
     specs = [InstrumentSpec(**spec) for spec in tree["specs"]]
     return TapeIndex(
         format=tree["format"],

@@ -12,15 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from feeds.adapters.base import ParsedTicks, split_rejected, units_per
 from feeds.errors import LakeError
 from feeds.instruments import InstrumentSpec
 from feeds.tape_index import INDEX_NAME, RANGES_NAME, TapeIndex, day_number, digest_of, from_tree, part_name
 from feeds.tape_part import read_part, unpacked_kind
+
+if TYPE_CHECKING:
+    from feeds.adapters.base import ParsedTicks
 
 #: Rows of one chunk of `read_tape`, about.
 CHUNK_ROWS = 500_000
@@ -57,6 +60,8 @@ def read_tape(folder: Path, date: str, instrument: str, spec: InstrumentSpec) ->
         LakeError: The tape is missing or damaged.
         StudyError: ``spec`` cannot hold the tape's units.
     """
+    from feeds.adapters.base import units_per
+
     tape = _opened(folder)
     index = tape.index
     if instrument not in index.specs:
@@ -85,6 +90,8 @@ def _places(tape: _Opened, date: str, instrument: str) -> list[tuple[int, int, i
 
 
 def _expanded(rows: pl.DataFrame, index: TapeIndex, ticks: int, lots: int, first_sequence: int) -> ParsedTicks:
+    from feeds.adapters.base import split_rejected
+
     reasons = pl.Series([None, *index.reasons], dtype=pl.String)
     absent = {"ts_recv": pl.col("ts_event"), "condition": pl.lit(0), "reason": pl.lit(0)}
     rows = rows.with_columns(**{name: value for name, value in absent.items() if name not in rows.columns})

@@ -10,11 +10,12 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from feeds.errors import T2TError
+from pipelines.lake import lake_app
 
 app = typer.Typer(
     name="t2t",
@@ -27,6 +28,9 @@ StudyOption = Annotated[
     str | None,
     typer.Option("--study", "-s", help="Name of a shipped study or path of a study YAML (environment: T2T_STUDY)."),
 ]
+app.add_typer(lake_app, name="lake")
+download_app = typer.Typer(help="Fetch public market data.", no_args_is_help=True)
+app.add_typer(download_app, name="download")
 _state = {"debug": False}
 
 
@@ -104,6 +108,47 @@ def ingest(
         raise typer.Exit(1)
 
 
+@download_app.command("binance")
+def download_binance(
+    symbols: Annotated[list[str], typer.Argument(help="E.g. BTCUSDT ETHUSDT.")],
+    start: Annotated[str, typer.Option(help="First date, YYYY-MM-DD.")],
+    end: Annotated[str, typer.Option(help="Last date, YYYY-MM-DD.")],
+    kind: Annotated[
+        list[str] | None, typer.Option(help="trades, aggTrades, bookTicker, bookDepth, klines_1m, ...")
+    ] = None,
+    market: Annotated[
+        Literal["spot", "um", "cm"], typer.Option(help="spot, um (USD-margined futures) or cm (coin-margined).")
+    ] = "spot",
+    target: Annotated[Path, typer.Option(help="Folder of the files.")] = Path("downloads/binance"),
+    period: Annotated[Literal["daily", "monthly"], typer.Option(help="daily or monthly files.")] = "daily",
+    parallel: Annotated[int, typer.Option(help="Files at a time.", min=1, max=16)] = 4,
+    recheck: Annotated[bool, typer.Option("--recheck", help="Verify files that are here too.")] = False,
+    ingest_study: Annotated[str | None, typer.Option("--ingest", help="Study to ingest the files into.")] = None,
+) -> None:
+    """Files of the exchange's public archive: resumed where they stopped, checksums verified."""
+    from pipelines.download import download_binance as fetch
+    from pipelines.ingest import ingest_paths
+
+    kinds = kind or ["trades"]
+    results = fetch(
+        symbols,
+        kinds,
+        start,
+        end,
+        market,
+        target,
+        period=period,
+        parallel=parallel,
+        recheck=recheck,
+    )
+    if ingest_study is not None:
+        named, root = _choose(ingest_study)
+        here = [target / result.file.path for result in results if result.state in ("downloaded", "present")]
+        summary = ingest_paths(named, root, here)
+        if summary.failed or summary.quarantined:
+            raise typer.Exit(1)
+
+
 @app.command()
 def report(
     study: StudyOption = None,
@@ -144,13 +189,16 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the chain from an artefact back to raw files with their hashes."""
+    from feeds.root import lake_url
+    from feeds.study import load_study
     from pipelines.explain import explain_json, print_chain
 
-    _, root = _choose(study)
+    named, root = _choose(study)
+    url = lake_url(load_study(named))
     if as_json:
-        typer.echo(json.dumps(explain_json(root, artefact), indent=1))
+        typer.echo(json.dumps(explain_json(root, artefact, url), indent=1))
     else:
-        print_chain(root, artefact)
+        print_chain(root, artefact, url)
 
 
 @app.command()

@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from feeds.artefacts import ArtefactStore
-from feeds.manifest import Manifest, ManifestStore, sha256_of_file
+from feeds.lake import Lake
+from feeds.manifest import Manifest, sha256_of_file
 
 WIDTH = 1000
 
@@ -47,9 +48,9 @@ def find_id(root: Path, artefact: str) -> str:
     return artefacts.current(artefact, dates[-1]).id if dates else artefact
 
 
-def print_chain(root: Path, artefact: str) -> None:
+def print_chain(root: Path, artefact: str, url: str | None = None) -> None:
     """Print the tree of parents of ``artefact`` down to raw files."""
-    store = ManifestStore(root / "manifests")
+    store = Lake(root, url).manifests
     artefact = find_id(root, artefact)
     trail: list[Tree] = []
     for depth, manifest, seen in store.ancestors(artefact):
@@ -60,9 +61,9 @@ def print_chain(root: Path, artefact: str) -> None:
     Console(width=WIDTH, highlight=False).print(trail[0])
 
 
-def explain_json(root: Path, artefact: str) -> dict[str, Any]:
+def explain_json(root: Path, artefact: str, url: str | None = None) -> dict[str, Any]:
     """The same chain as ``{"id": ..., "artefacts": [...]}`` without repetition."""
-    store = ManifestStore(root / "manifests")
+    store = Lake(root, url).manifests
     artefact = find_id(root, artefact)
     records = [
         {

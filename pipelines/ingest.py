@@ -6,6 +6,7 @@ Here: the command's body. Not here: arguments (cli.py), the work (feeds/landing.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from feeds.errors import T2TError
+from feeds.errors import T2TError, UnknownFormatError
 from feeds.lake import Lake
 from pipelines.jobs import INSTRUMENT_DAY, TICKS
 from pipelines.progress import BytesBar
@@ -65,22 +66,27 @@ def _stage(paths: list[Path], root: Path) -> list[Path]:
 
 
 def print_recognised(staged: Iterable[Path]) -> None:
-    """What each new file is: by content, not by name."""
+    """What the new files are, by content, not by name: a line for each format, role and instrument."""
     from feeds.adapters import sniff
     from feeds.errors import UnreadableFileError
 
-    table = Table(title="recognised by content")
-    for column in ("file", "format", "role", "instrument", "dates"):
-        table.add_column(column, overflow="fold")
-    for path in list(staged)[:MOST_LISTED]:
+    found: dict[tuple[str, str, str], list[tuple[str, ...]]] = {}
+    for path in staged:
         try:
             info = sniff(path)
         except UnreadableFileError as error:
-            table.add_row(escape(path.name), "[red]none[/red]", "", "", escape(error.expected))
+            known = "of no known format" if isinstance(error, UnknownFormatError) else str(error)
+            console.print(f"[yellow]{escape(path.name)}[/yellow]: {escape(known)}", highlight=False, soft_wrap=True)
             continue
-        first_and_last = sorted({min(info.dates), max(info.dates)}) if info.dates else ["told when decoded"]
         instrument = info.instrument or ("several" if info.role in ("tape", "definition") else "")
-        table.add_row(escape(path.name), info.format, info.role, instrument, " to ".join(first_and_last))
+        found.setdefault((info.format, info.role, instrument), []).append(info.dates)
+    table = Table(title="recognised by content")
+    for column in ("format", "role", "instrument", "files", "dates"):
+        table.add_column(column, overflow="fold")
+    for (format_name, role, instrument), dates in sorted(found.items())[:MOST_LISTED]:
+        days = sorted({date for some in dates for date in some})
+        span = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "told when decoded"
+        table.add_row(format_name, role, instrument, str(len(dates)), span)
     if table.row_count:
         console.print(table)
 
@@ -145,25 +151,29 @@ def _rows_in(lake: Lake, date: str, instrument: str) -> int:
 
 
 def print_done(summary: RunSummary, lake: Lake, days: list[tuple[str, str]], seconds: float) -> None:
-    """Tables of what was decoded and built: rows in, kept, rejected by reason, defects of the sources."""
+    """What was decoded and built: rows in, kept, rejected by reason, defects of the sources."""
     _print_tapes(summary.decoded)
     table = Table(title="instrument-days")
     table.add_column("instrument-day", no_wrap=True)
-    for column in ("rows in", "raw", "clean", "rejected"):
+    for column in ("rows in", "raw", "clean", "rejected", "defects"):
         table.add_column(column, justify="right")
-    table.add_column("reasons, defects")
-    total = 0
+    total, reasons, problems = 0, Counter[str](), Counter[str]()
     for date, instrument in days:
         figures = day_figures(lake, date, instrument)
         if figures is None:
             continue
         total += figures["rows_in"]
+        reasons.update(figures["reasons"])
+        problems.update(figures["problems"])
         numbers = [f"{figures[name]:,}" for name in ("rows_in", "raw", "clean", "rejected")]
-        notes = [*(f"{reason} {count:,}" for reason, count in figures["reasons"].items()), *figures["problems"]]
         if len(days) <= MOST_LISTED:
-            table.add_row(f"{date} {instrument}", *numbers, escape("; ".join(notes)))
+            table.add_row(f"{date} {instrument}", *numbers, str(sum(figures["problems"].values())))
     if table.row_count:
         console.print(table)
+    for what, counts in (("rejected", reasons), ("defects of the sources", problems)):
+        if counts:
+            listed = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
+            console.print(f"{what}: {escape(listed)}", highlight=False)
     console.print(f"{total:,} rows in {seconds:.1f} s: {total / max(seconds, 1e-9):,.0f} rows/s, everything included")
 
 
@@ -183,14 +193,11 @@ def day_figures(lake: Lake, date: str, instrument: str) -> dict[str, Any] | None
     if not lake.exists("raw_ticks", date, instrument):
         return None
     raw = lake.manifest("raw_ticks", date, instrument)
-    reasons: dict[str, int] = {}
+    reasons: Counter[str] = Counter()
     for name in ("rejected_raw_ticks", "rejected_ticks"):
         if lake.exists(name, date, instrument):
             counts = lake.read(name, date, instrument, columns=["reason"])["reason"].value_counts(sort=True)
-            reasons |= dict(counts.iter_rows())
-    kinds: dict[str, int] = {}
-    for problem in raw.params.get("problems", ()):
-        kinds[problem["kind"]] = kinds.get(problem["kind"], 0) + 1
+            reasons.update(dict(counts.iter_rows()))
     return {
         "rows_in": int(raw.params.get("rows_in", raw.rows)),
         "raw": raw.rows,
@@ -198,6 +205,6 @@ def day_figures(lake: Lake, date: str, instrument: str) -> dict[str, Any] | None
         if lake.exists("clean_ticks", date, instrument)
         else 0,
         "rejected": sum(reasons.values()),
-        "reasons": reasons,
-        "problems": [f"{count} x {kind}" for kind, count in kinds.items()],
+        "reasons": dict(reasons),
+        "problems": Counter(problem["kind"] for problem in raw.params.get("problems", ())),
     }

@@ -21,6 +21,7 @@ from assets.universe import DESCENT, why_excluded
 from feeds.errors import T2TError, UnreadableFileError
 from feeds.lake import Lake
 from feeds.manifest import code_version, write_atomically
+from feeds.root import lake_url
 from feeds.study import Study, load_study
 from pipelines.jobs import DATASET, INSTRUMENT_DAY, NIGHTLY, PUBLISHED, TICKS
 from pipelines.triage import Triage, triage
@@ -116,7 +117,7 @@ class GraphRunner:
         self.study = load_study(study)
         self.root = root
         self.force = force
-        self.lake = Lake(root)
+        self.lake = Lake(root, lake_url(self.study))
         self.parts = StudyPartitions(self.study)
         self.instance = instance or open_instance(root)
         self.defs = build_defs(study, root)
@@ -275,7 +276,7 @@ class GraphRunner:
     def _publish(self) -> None:
         from feeds.warehouse import publish
 
-        publish(self.root)
+        publish(self.root, self.lake.url)
 
 
 def problems_of(result: dg.ExecuteInProcessResult) -> Iterator[str]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from assets.universe import universe_of
 from feeds.artefacts import ArtefactStore
 from feeds.lake import Lake
+from feeds.root import lake_url
 from feeds.study import Study
 from pipelines.show import console
 
@@ -22,7 +23,7 @@ ALERTS_SHOWN = 5
 
 def print_status(study: Study, root: Path) -> None:
     """Dates x instruments, models, quarantine and the last failures of a study."""
-    lake = Lake(root)
+    lake = Lake(root, lake_url(study))
     console.print(f"[bold]{study.name}[/bold] in {root}", soft_wrap=True)
     dates = lake.dates("raw_ticks")
     if not dates:

@@ -17,6 +17,7 @@ from feeds.instruments import InstrumentSpec
 from feeds.lake import Lake
 from feeds.landing import LandingIndex, scan
 from feeds.quarantine import quarantine
+from feeds.root import lake_url
 from feeds.study import Study
 from feeds.units import Unit
 
@@ -93,7 +94,7 @@ def triage(root: Path, study: Study, settle_s: float = SETTLE_S, awaited_s: floa
     """
     index = scan(root)
     quarantined = _quarantine_bad(root, index)
-    lake = Lake(root)
+    lake = Lake(root, lake_url(study))
     sorted_units: dict[str, list[Unit]] = {"ready": [], "current": [], "waiting": [], "outside": []}
     for unit in index.units:
         sorted_units[_verdict(unit, lake, study, settle_s, awaited_s, bool(quarantined))].append(unit)

@@ -1,6 +1,6 @@
 """From a table of order events to the displayed book after each of them.
 
-Here: `with_book`. Not here: the book (sim/book.py), which rows are replayed (feeds/clean.py).
+Here: `with_book`. Not here: the book (sim/book.py), which rows are replayed (feeds/cleaning).
 """
 
 from __future__ import annotations

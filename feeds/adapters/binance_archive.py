@@ -136,20 +136,23 @@ class _Reader:
         cells = [whole, price, size, *ids, whole, code]
         return [*cells, *[code] * (self.file.columns - len(cells))]
 
-    def _chosen(self, first: int, stamps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Stamps in ns, and which lines are of this instrument-day: all of a day's file."""
-        time = stamps_ns(self.file.path, first, stamps)
+    def _chosen(self, first: int, columns: np.ndarray, stamps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Stamps in ns, columns and line numbers of what is of this instrument-day: all of a day's file."""
+        time = stamps_ns(self.file.path, first, columns[stamps])
+        numbers = np.arange(first, first + time.size)
+        if not self.file.monthly:
+            return time, columns, numbers
         inside = (time >= self.day[0]) & (time < self.day[1])
-        return time, np.flatnonzero(inside) if self.file.monthly else np.arange(time.size)
+        return time[inside], columns[:, inside], numbers[inside]
 
     def _outside(self, time: np.ndarray) -> np.ndarray:
         return np.where((time < self.day[0]) | (time >= self.day[1]), _OUTSIDE, 0).astype(np.uint8)
 
     def _trades(self, first: int, columns: np.ndarray) -> Rows:
-        ids, price, size = columns[:3]
-        time, lines = self._chosen(first, columns[4 if self.role == "trades" else 5])
-        maker = flags_of(self.file.path, first, columns[5 if self.role == "trades" else 6])
-        ids, time, maker = ids[lines], time[lines], maker[lines]
+        stamps = 4 if self.role == "trades" else 5
+        columns[stamps + 1] = flags_of(self.file.path, first, columns[stamps + 1])
+        time, columns, lines = self._chosen(first, columns, stamps)
+        ids, price, size, maker = *columns[:3], columns[stamps + 1]
         reason, flags = self._outside(time), np.zeros(lines.size, np.uint8)
         if lines.size:
             known = np.maximum.accumulate(
@@ -159,7 +162,7 @@ class _Reader:
             if self.role == "aggTrades" or self.spec.id.endswith(".BINANCE"):
                 for k in np.flatnonzero(ids > known[:-1] + 1).tolist():
                     flags[k] = FLAG_GAP
-                    self._problem("sequence_gap", first + int(lines[k]), f"{self.role}: id {ids[k]} follows {known[k]}")
+                    self._problem("sequence_gap", int(lines[k]), f"{self.role}: id {ids[k]} follows {known[k]}")
             self._last_id = int(known[-1])
         return Rows(
             time=time,
@@ -167,31 +170,34 @@ class _Reader:
             action=np.full(lines.size, ACTION_CODE["T"], np.uint8),
             # The buyer's order rested: the seller is the aggressor.
             side=np.where(maker, SIDE_CODE["A"], SIDE_CODE["B"]).astype(np.uint8),
-            price=price[lines] * self.multiples.ticks,
-            size=size[lines] * self.multiples.lots,
+            price=price * self.multiples.ticks,
+            size=size * self.multiples.lots,
             flags=flags,
             reason=reason,
         )
 
     def _quotes(self, first: int, columns: np.ndarray) -> Rows:
-        time, lines = self._chosen(first, columns[5])
-        ids = columns[0][lines]
-        if lines.size > 1 and (np.diff(ids) < 0).any():
+        time, columns, lines = self._chosen(first, columns, 5)
+        ids = columns[0]
+        back = ids[1:] < ids[:-1]
+        if back.any():
             # Some of the archive's files list the updates of one millisecond backwards.
-            place = int(np.flatnonzero(np.diff(ids) < 0)[0])
+            place = int(back.argmax())
             text = f"update id {ids[place + 1]} follows {ids[place]}; updates of one time are put in order"
-            self._problem("out_of_order", first + int(lines[place + 1]), text)
-            lines = lines[np.lexsort((ids, np.maximum.accumulate(time[lines])))]
-        bid_ask = np.tile(np.array([SIDE_CODE["B"], SIDE_CODE["A"]], np.uint8), lines.size)
-        stamps = np.repeat(time[lines], 2)
+            self._problem("out_of_order", int(lines[place + 1]), text)
+            order = np.lexsort((ids, np.maximum.accumulate(time)))
+            time, columns = time[order], columns[:, order]
+        bid_ask = np.tile(np.array([SIDE_CODE["B"], SIDE_CODE["A"]], np.uint8), time.size)
+        flags = np.tile(np.array([FLAG_PARTIAL, 0], np.uint8), time.size)
+        stamps = np.repeat(time, 2)
         return Rows(
             time=stamps,
             placed=stamps.copy(),
             action=np.full(stamps.size, ACTION_CODE["Q"], np.uint8),
             side=bid_ask,
-            price=columns[[1, 3]][:, lines].T.reshape(-1) * self.multiples.ticks,
-            size=columns[[2, 4]][:, lines].T.reshape(-1) * self.multiples.lots,
-            flags=np.where(bid_ask == SIDE_CODE["B"], FLAG_PARTIAL, 0).astype(np.uint8),
+            price=np.stack([columns[1], columns[3]], axis=1).reshape(-1) * self.multiples.ticks,
+            size=np.stack([columns[2], columns[4]], axis=1).reshape(-1) * self.multiples.lots,
+            flags=flags,
             reason=self._outside(stamps),
         )
 

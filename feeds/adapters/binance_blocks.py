@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Event, Thread
-from typing import IO
+from typing import IO, Any
 
 from feeds.errors import UnreadableFileError
 
@@ -95,7 +95,7 @@ def _next(queue: Queue[bytes | BaseException | None], thread: Thread) -> bytes |
 
 
 def _blocks(path: Path, member: str | None, block_bytes: int) -> Iterator[bytes]:
-    lines, done, rest = 0, 0, b""
+    done, rest = 0, b""
     with ExitStack() as stack:
         handle, checked = _opened(path, member, stack)
         while True:
@@ -110,13 +110,15 @@ def _blocks(path: Path, member: str | None, block_bytes: int) -> Iterator[bytes]
             if not cut:
                 rest += piece
                 if len(rest) > MAX_LINE_BYTES:
-                    raise UnreadableFileError(path, f"line {lines + 1}", "a line end", f"{len(rest)} bytes without one")
+                    raise UnreadableFileError(path, f"byte {done}", "a line end", f"{len(rest)} bytes without one")
                 continue
             block, rest = rest + piece[:cut], piece[cut:]
-            lines, done = lines + block.count(b"\n"), done + len(block)
+            done += len(block)
             yield block
     if rest and not checked:
-        raise UnreadableFileError(path, f"line {lines + 1}", "a line end", f"the file stops after {rest[-40:]!r}")
+        raise UnreadableFileError(
+            path, f"byte {done + len(rest)}", "a line end", f"the file stops after {rest[-40:]!r}"
+        )
     if rest:
         yield rest + b"\n"
 
@@ -127,11 +129,10 @@ def _opened(path: Path, member: str | None, stack: ExitStack) -> tuple[IO[bytes]
         if member is not None:
             archive = stack.enter_context(zipfile.ZipFile(path))
             return stack.enter_context(archive.open(member)), True
-        raw = stack.enter_context(path.open("rb"))
-        if raw.peek(2)[:2] == _GZIP:
-            unpacked = gzip.GzipFile(fileobj=raw, mode="rb")
-            return stack.enter_context(unpacked), True  # type: ignore[return-value]
-        return raw, False
+        with path.open("rb") as handle:
+            packed = handle.read(2) == _GZIP
+        text: Any = gzip.open(path) if packed else path.open("rb")  # noqa: SIM115 - closed by the stack
+        return stack.enter_context(text), packed
     except _DAMAGE as error:
         raise UnreadableFileError(path, f"member {member}", "a whole zip member", error) from error
 

@@ -175,12 +175,11 @@ def column_blocks(file: ArchiveFile, cells: Sequence[Cell], spec: InstrumentSpec
         if not block:
             continue
         columns = columns_of(block, cells)
-        # Line ends in a row at the end of a block are no lines for the fast reader: the slow one names them.
-        count = block.count(b"\n")
-        if columns is None or columns.shape[1] != count:
+        # Empty lines at the end of a block are none for the fast reader: the slow one names them.
+        if columns is None or block.endswith((b"\n\n", b"\n\r\n")):
             columns = _slowly(file.path, block, line, cells, spec)
         yield line, columns
-        line += count
+        line += columns.shape[1]
     if line == 1:
         raise UnreadableFileError(file.path, "line 1", f"{file.columns} columns", "an empty file")
 
@@ -234,6 +233,8 @@ def stamps_ns(path: Path, first: int, values: np.ndarray) -> np.ndarray:
     Raises:
         UnreadableFileError: A stamp is neither.
     """
+    if values.size and _MS[0] <= values.min() and values.max() < _MS[1]:
+        return values * 1_000_000
     in_ms = (values >= _MS[0]) & (values < _MS[1])
     in_us = (values >= _US[0]) & (values < _US[1])
     wrong = ~(in_ms | in_us)

@@ -80,5 +80,9 @@ def merged(first: Iterator[Rows], second: Iterator[Rows]) -> Iterator[Rows]:
             ready = int(np.searchsorted(one.waiting.placed, other.waiting.placed[-1], side="right"))
         if not one.done:
             ready_other = int(np.searchsorted(other.waiting.placed, one.waiting.placed[-1], side="left"))
-        both = one.take(ready).then(other.take(ready_other))
+        taken, taken_other = one.take(ready), other.take(ready_other)
+        if not ready or not ready_other:
+            yield taken if ready else taken_other
+            continue
+        both = taken.then(taken_other)
         yield both.part(np.argsort(both.placed, kind="stable"))

@@ -125,7 +125,7 @@ def _message(recv_ns: int, body: Any, symbol: str, futures: bool, places: Places
             "snapshot", recv_ns, time_ns, last_id=_id(data, "lastUpdateId"), levels=_lists(data, "bids", "asks", places)
         )
     if event == "bookTicker" or (event is None and {"b", "B", "a", "A"} <= data.keys()):
-        levels = [_level(0, data["b"], data["B"], places), _level(1, data["a"], data["A"], places)]
+        levels = [_level(0, data["b"], data["B"]), _level(1, data["a"], data["A"])]
         return Message("ticker", recv_ns, time_ns, first_id=_id(data, "u"), levels=_in_units(levels, places))
     if named is None:
         raise _UnplacedError("unknown_message")
@@ -139,7 +139,7 @@ def _message(recv_ns: int, body: Any, symbol: str, futures: bool, places: Places
         if not isinstance(data["m"], bool):
             raise _UnplacedError("incomplete_message")
         number = _id(data, "t" if event == "trade" else "a")
-        levels = [_level(1 if data["m"] else 0, data["p"], data["q"], places)]
+        levels = [_level(1 if data["m"] else 0, data["p"], data["q"])]
         kind: Kind = "trade" if event == "trade" else "agg_trade"
         return Message(kind, recv_ns, time_ns, number, levels=_in_units(levels, places))
     raise _UnplacedError("unknown_stream")
@@ -167,7 +167,7 @@ def _id(data: Mapping[str, Any], key: str) -> int:
 _Level = tuple[int, Decimal, Decimal]
 
 
-def _level(side: int, price: Any, size: Any, places: Places) -> _Level:
+def _level(side: int, price: Any, size: Any) -> _Level:
     values = [Decimal(text) if isinstance(text, str) else None for text in (price, size)]
     if values[0] is None or values[1] is None or not all(value.is_finite() for value in values if value is not None):
         raise _UnplacedError("incomplete_message")
@@ -183,7 +183,7 @@ def _lists(data: Mapping[str, Any], bids: str, asks: str, places: Places) -> tup
         for pair in data[key]:
             if not isinstance(pair, list) or len(pair) != 2:
                 raise _UnplacedError("incomplete_message")
-            levels.append(_level(0 if key == bids else 1, *pair, places))
+            levels.append(_level(0 if key == bids else 1, pair[0], pair[1]))
     if not {bids, asks} <= data.keys():
         raise _UnplacedError("incomplete_message")
     return _in_units(levels, places)

@@ -174,8 +174,8 @@ class _Capture:
         places = np.array([self.places.price, self.places.size])
         _, levels, odd = kernel.scan_lines(text, symbol, self.futures, places, records, sides, prices, sizes)
         # Copies: a block's arrays are kept while its diffs wait, and the room is for the worst case.
-        kept = [part[:levels].copy() for part in (sides, prices, sizes)]
-        batch = Batch(records, np.zeros(len(records), np.uint8), *kept, first_line)
+        kept = (sides[:levels].copy(), prices[:levels].copy(), sizes[:levels].copy())
+        batch = Batch(records, np.zeros(len(records), np.uint8), kept[0], kept[1], kept[2], first_line)
         batch = self._slowly(batch, block) if odd else batch
         outside = (records[:, kernel.RECV_NS] < self.day[0]) | (records[:, kernel.RECV_NS] >= self.day[1])
         batch.reasons[outside & (batch.reasons == 0)] = REASON_CODE["received_on_another_date"]

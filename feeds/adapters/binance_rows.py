@@ -34,7 +34,8 @@ def rows_of(piece: Piece, trade_kind: int, multiples: Multiples) -> pl.DataFrame
     from feeds.kernels import binance_json as kernel
 
     if piece.lines.size == 0:
-        return frame_of(*(np.zeros(0, np.int64) for _ in range(8)))
+        wide, small = np.zeros(0, np.int64), np.zeros(0, np.uint8)
+        return frame_of(wide, wide, small, small, wide, wide, small, small)
     records = piece.batch.records[piece.lines]
     kinds = records[:, kernel.KIND]
     unplaced = kinds == kernel.UNPLACED

@@ -6,7 +6,7 @@ what rested until a ``deleted``. Trades: one row a match, with the ids of both o
 are the opening snapshot, live, and the deletes that close the capture.
 
 Here: this format. Not here: what an order through the opposite best means for the displayed book (sim/book.py), orders
-without a price (feeds/clean.py).
+without a price (feeds/cleaning).
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ _A = TypeVar("_A")
 _R = TypeVar("_R")
 #: A run of lines is about that long: several a thread, so that none waits long for another.
 _RUN_BYTES = 1 << 19
-CellKind = Literal["whole", "decimal", "hex", "code", "seconds", "skip", "date", "clock", "iso_local", "iso_zoned"]
+CellKind = Literal[
+    "whole", "decimal", "hex", "code", "seconds", "skip", "date", "clock", "iso_local", "iso_zoned", "amount", "text"
+]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Cell:
         kind: ``whole``: an integer; ``decimal``: a number with at most ``places`` decimals, kept times ``10**places``;
             ``hex``: hexadecimal digits; ``code``: 1 to 8 visible ASCII characters, kept packed, see `code_texts`;
             ``seconds``: seconds of a day, kept as ns; ``skip``: anything, kept as 0; ``date``, ``clock``,
-            ``iso_local`` and ``iso_zoned``: see feeds/kernels/csv_times.py.
+            ``iso_local`` and ``iso_zoned``: see feeds/kernels/csv_times.py; ``amount``: a decimal, an empty cell
+            (kept as -2^63) or one with more decimals (-2^63 + 1); ``text``: up to 255 bytes, kept as its place.
         places: See ``decimal``.
     """
 
@@ -127,10 +130,12 @@ def _parsed(content: bytes, cells: Sequence[Cell], delimiter: str) -> tuple[np.n
     starts = starts_of(on_threads(count_lines, runs))
     out = np.empty((len(cells), starts[-1]), np.int64)
 
-    def parse(job: tuple[np.ndarray, int]) -> int:
-        return int(kernel.parse_lines(job[0], ord(delimiter), kinds, places, out, job[1]))
+    bases = starts_of([run.size for run in runs])
 
-    done = on_threads(parse, zip(runs, starts, strict=False))
+    def parse(job: tuple[np.ndarray, int, int]) -> int:
+        return int(kernel.parse_lines(job[0], ord(delimiter), kinds, places, out, *job[1:]))
+
+    done = on_threads(parse, zip(runs, starts, bases, strict=False))
     wrong = next((start - lines - 1 for start, lines in zip(starts, done, strict=False) if lines < 0), None)
     return out, wrong
 

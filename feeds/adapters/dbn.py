@@ -18,16 +18,19 @@ Here: recognising and decoding files. Not here: metadata (dbn_header.py), readin
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feeds.adapters.base import FileInfo, Progress
+from feeds.adapters.byte_blocks import unpacked_head
 from feeds.adapters.dbn_header import MAGIC, PREFIX
 from feeds.adapters.dbn_reader import MAX_POWER, FinerUnitError, Records, read_header
 from feeds.adapters.dbn_records import MARKET_SCHEMAS
-from feeds.adapters.dbn_stream import unpacked_head
 from feeds.adapters.tape_batch import TapeBatch
 from feeds.errors import UnreadableFileError
 from feeds.instruments import InstrumentSpec
-from feeds.tape_index import TapeIndex
+
+if TYPE_CHECKING:
+    from feeds.tape_index import TapeIndex
 
 _DEFINITION = "definition"
 _SUPPORTED = (*MARKET_SCHEMAS, _DEFINITION)

@@ -6,7 +6,7 @@ and out u8, ts_out u8, from version 2 the length of a symbol u16, reserved bytes
 u32); then, each behind a u32 count, the symbols, the partly found, the not found, and the mappings: a symbol, and behind
 a count its intervals: first and end date as YYYYMMDD u32, symbol. Strings have a fixed length and end with zeros.
 
-Here: `parse_header`. Not here: where the bytes come from (dbn_stream.py).
+Here: `parse_header`. Not here: where the bytes come from (dbn_reader.py).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import NoReturn
 import numpy as np
 
 from feeds.adapters.base import SourceProblem
+from feeds.adapters.byte_blocks import BLOCK_BYTES, Blocks, unpacked_head
 from feeds.adapters.dbn_fold import ROW_NAMES, Fold, fold_of, prices_of
 from feeds.adapters.dbn_header import PREFIX, Header, header_length, parse_header
 from feeds.adapters.dbn_records import (
@@ -23,7 +24,6 @@ from feeds.adapters.dbn_records import (
     UNDEFINED_STAMP,
     layout,
 )
-from feeds.adapters.dbn_stream import BLOCK_BYTES, blocks, unpacked_head
 from feeds.adapters.dbn_symbols import Symbols
 from feeds.errors import UnreadableFileError
 
@@ -113,8 +113,9 @@ class Records:
             FinerUnitError: A price is no multiple of the unit.
         """
         start, left = 0, b""
-        for block, done in blocks(self._path, block_bytes):
-            self.bytes_done = done
+        blocks = Blocks(self._path, block_bytes)
+        for block in blocks:
+            self.bytes_done = blocks.bytes_done
             left = left + block if left else block
             if start == 0:
                 if len(left) < self.header.length:

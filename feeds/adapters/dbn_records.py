@@ -4,7 +4,7 @@ Source: "Databento Binary Encoding" and "Schemas and data formats" of Databento'
 endian and begin with a header whose first byte is the record's length in units of 4 bytes. The records of market data
 are the same in versions 1 to 3; definitions and symbol mappings are not.
 
-Here: the layouts. Not here: reading (dbn_header.py, dbn_stream.py), meaning (dbn_fold.py).
+Here: the layouts. Not here: reading (dbn_header.py, dbn_reader.py), meaning (dbn_fold.py).
 """
 
 from __future__ import annotations

@@ -32,11 +32,10 @@ from feeds.adapters.itch_stream import BLOCK_BYTES, Block, blocks
 from feeds.calendar import split_ns
 from feeds.errors import UnreadableFileError
 from feeds.instruments import InstrumentSpec
-from feeds.tape import TapeWriter
-from feeds.tape_index import TapeIndex
 
 if TYPE_CHECKING:
     from feeds.kernels.itch_decode import Setting, State
+    from feeds.tape import TapeIndex, TapeWriter
 
 #: Length of every message by its type; section 4, in its order.
 LENGTHS = {
@@ -99,6 +98,7 @@ class Itch:
                 within a message or before the day does, damaged compression.
         """
         from feeds.kernels.itch_decode import REASONS
+        from feeds.tape import TapeWriter
 
         date = date_of(path)
         day = _Day(path, date, self.block_bytes)

@@ -99,7 +99,9 @@ class Lobster:
         row with price 0, its code (-1 halt, 0 quoting, 1 trading) in ``condition``. A message of an unknown type is
         rejected as ``unknown_message_type``.
         """
-        return self.decode({role: _content(files, role) for role in ("message", "orderbook")}, spec, date)
+        roles = ("message", "orderbook")
+        contents = on_threads(lambda role: _content(files, role), roles)
+        return self.decode(dict(zip(roles, contents, strict=True)), spec, date)
 
     def decode(self, contents: Mapping[str, tuple[Path, bytes]], spec: InstrumentSpec, date: str) -> ParsedTicks:
         """The same from the csv text of the roles ``message`` and ``orderbook``, each with its file for errors."""
@@ -122,7 +124,8 @@ class Lobster:
                 side=sides,
                 price=prices,
                 size=sizes,
-                order_id=messages[_ORDER],
+                # A copy: a view would keep the other columns in memory.
+                order_id=messages[_ORDER].copy(),
                 condition=conditions,
                 book=list(books),
                 reason=reasons,

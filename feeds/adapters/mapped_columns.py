@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 import numpy as np
 import polars as pl
 
-from feeds.adapters.csv_blocks import Cell, code_texts, columns_of
+from feeds.adapters.csv_blocks import Cell, columns_of
 from feeds.adapters.mapping import Mapping, Time
 from feeds.errors import UnreadableFileError
 
@@ -27,6 +28,7 @@ FLOAT_TOLERANCE = 1e-9
 _TIME_PLACES = {"ns": 0, "us": 3, "ms": 6, "s": 9}
 _TIME_CELLS = {"clock": Cell("clock"), "iso": Cell("iso_local")}
 _MAX_INT64 = 2**63 - 1
+_MOST_DIGITS = 400
 #: Different texts up to which they are numbered without a sort.
 _FEW = 1 << 13
 #: ``(row, expected, found)`` -> the error that says so.
@@ -106,14 +108,14 @@ def roles_of(mapping: Mapping) -> list[Role]:
                 roles.append(Role(f"{name}_date", time.date_column, Cell("date")))
     texts = {"symbol": mapping.symbol.column}
     texts |= {name: coded.column for name, coded in (("side", mapping.side), ("action", mapping.action)) if coded}
-    roles += [Role(name, column, Cell("code")) for name, column in texts.items() if column is not None]
+    roles += [Role(name, column, Cell("text")) for name, column in texts.items() if column is not None]
     if mapping.order_id is not None:
         roles.append(Role("order_id", mapping.order_id, Cell("whole")))
     for name, size in (("price", mapping.tick), ("size", mapping.lot)):
         unit = unit_of(size)
         for role in (name, f"bid_{name}", f"ask_{name}"):
             if (column := getattr(mapping, role)) is not None:
-                roles.append(Role(role, column, Cell("decimal", unit.places), unit))
+                roles.append(Role(role, column, Cell("amount", unit.places), unit))
     return roles
 
 
@@ -136,17 +138,32 @@ def in_units(scaled: np.ndarray, unit: Unit) -> Values:
     return Values(np.where(between, 0, whole), np.where(between, BETWEEN_UNITS, GOOD).astype(np.uint8))
 
 
-def packed_codes(words: np.ndarray) -> Codes:
-    """Codes of a column of packed texts, see `code_texts`."""
-    from feeds.kernels.csv_numbers import number_words
+def amounts(column: np.ndarray, unit: Unit) -> Values:
+    """Values of an ``amount`` column."""
+    from feeds.kernels.csv_cells import EMPTY, FINER
 
-    different, places = np.empty(_FEW, np.int64), np.empty(words.size, np.int64)
-    count = int(number_words(words, np.full(4 * _FEW, -1, np.int64), different, places))
-    if count < 0:
-        different, places = np.unique(words, return_inverse=True)
-    else:
-        different = different[:count]
-    return Codes(places.astype(np.int64, copy=False), list(code_texts(different)))
+    special = column <= FINER
+    if not special.any():
+        return in_units(column, unit)
+    values = in_units(np.where(special, 0, column), unit)
+    state = np.zeros(column.size, np.uint8) if values.state is None else values.state
+    state[column == EMPTY], state[column == FINER] = MISSING, BETWEEN_UNITS
+    return Values(values.numbers, state)
+
+
+def span_codes(block: bytes, spans: np.ndarray) -> Codes | None:
+    """Codes of a ``text`` column of a block; None where texts are too many or not UTF-8."""
+    from feeds.kernels.csv_numbers import number_texts
+
+    different, places = np.empty(_FEW, np.int64), np.empty(spans.size, np.int64)
+    slots = np.full(4 * _FEW, -1, np.int64)
+    count = int(number_texts(np.frombuffer(block, np.uint8), spans, slots, different, places))
+    cuts = [(span >> 8, span & 255) for span in different[: max(count, 0)].tolist()]
+    try:
+        texts = [block[start : start + length].decode() or None for start, length in cuts]
+    except UnicodeDecodeError:
+        return None
+    return Codes(places, texts) if count >= 0 else None
 
 
 def text_codes(texts: pl.Series) -> Codes:
@@ -172,13 +189,14 @@ def text_values(texts: pl.Series, role: Role, broken: Broken) -> Values:
         raise broken(int(empty.argmax()), _EXPECTED.get(role.cell.kind, "a time"), "an empty cell")
     columns = columns_of("\n".join(kept.to_list()).encode(), [role.cell]) if kept.len() else np.zeros((1, 0), np.int64)
     if columns is not None and columns.shape[1] == kept.len():
-        values = in_units(columns[0], role.unit) if role.unit else Values(columns[0])
+        values = amounts(columns[0], role.unit) if role.unit else Values(columns[0])
     else:
         values = _one_by_one(kept, role, lambda row, *rest: broken(int(np.flatnonzero(~empty)[row]), *rest))
     return values if not empty.any() else _with_gaps(values, empty)
 
 
 _EXPECTED = {
+    "amount": "a number",
     "decimal": "a number",
     "whole": "a whole number of 64 bits",
     "date": "a date YYYY-MM-DD or YYYYMMDD",
@@ -197,27 +215,27 @@ def _one_by_one(texts: pl.Series, role: Role, broken: Broken) -> Values:
         value = _scaled(text or "", role)
         if value is None or abs(value) > _MAX_INT64:
             raise broken(int((codes.places == place).argmax()), expected, repr(text))
-        whole = value == value.to_integral_value()
+        whole = value.denominator == 1
         if not whole and role.unit is None and role.name == "order_id":
             raise broken(int((codes.places == place).argmax()), expected, repr(text))
         # What lies below a nanosecond is rounded away; prices and sizes are never rounded.
         states[place] = BETWEEN_UNITS if role.unit is not None and not whole else GOOD
-        numbers[place] = 0 if states[place] else int(value.to_integral_value())
+        numbers[place] = 0 if states[place] else round(value)
     return Values(numbers[codes.places], states[codes.places] if states.any() else None)
 
 
-def _scaled(text: str, role: Role) -> Decimal | None:
-    """A text in units of its role, None where it is no number."""
-    if role.cell.kind not in ("decimal", "whole"):
+def _scaled(text: str, role: Role) -> Fraction | None:
+    """A text in units of its role, exact; None where it is no number, or one of absurdly many digits."""
+    if role.cell.kind not in ("amount", "decimal", "whole"):
         return None
     try:
         value = Decimal(text)
     except InvalidOperation:
         return None
-    if not value.is_finite() or "_" in text:
+    exponent = value.as_tuple().exponent
+    if "_" in text or not isinstance(exponent, int) or exponent < -_MOST_DIGITS or value.adjusted() > _MOST_DIGITS:
         return None
-    scaled = value.scaleb(role.cell.places)
-    return scaled / role.unit.mantissa if role.unit is not None else scaled
+    return Fraction(value) * 10**role.cell.places / (role.unit.mantissa if role.unit is not None else 1)
 
 
 def _with_gaps(values: Values, empty: np.ndarray) -> Values:

@@ -22,7 +22,7 @@ import polars as pl
 
 from feeds.adapters.containers import DAMAGE, first_line, only_csv
 from feeds.adapters.csv_blocks import Cell, columns_of
-from feeds.adapters.mapped_columns import Codes, Role, Values, in_units, packed_codes, text_codes, text_values
+from feeds.adapters.mapped_columns import Codes, Role, Values, amounts, span_codes, text_codes, text_values
 from feeds.adapters.mapping import Mapping
 from feeds.errors import UnreadableFileError
 
@@ -118,10 +118,12 @@ def _plain_batch(
     values, codes = {}, {}
     for role in roles:
         column = columns[names.index(role.column)]
-        if role.name in _TEXTS:
-            codes[role.name] = packed_codes(column)
+        if role.name not in _TEXTS:
+            values[role.name] = amounts(column, role.unit) if role.unit else Values(column)
+        elif (read := span_codes(block, column)) is not None:
+            codes[role.name] = read
         else:
-            values[role.name] = in_units(column, role.unit) if role.unit else Values(column)
+            return None
     return Batch(columns.shape[1], values, codes, "line", first, done)
 
 

@@ -3,7 +3,7 @@
 Trade: ``ms since midnight New York, price x 10^4, size, exchange, sale condition (hex), suspicious``. Quote: ``ms, bid
 price, bid size, ask price, ask size, exchange, condition (hex), suspicious``; a side that is 0 x 0 is absent.
 
-Here: this format. Not here: what the quotes make up (feeds/nbbo.py), which sales count (feeds/clean.py).
+Here: this format. Not here: what the quotes make up (feeds/nbbo.py), which sales count (feeds/cleaning).
 """
 
 from __future__ import annotations
@@ -84,11 +84,12 @@ class UsEquityTick:
         """Merge trades and quotes by time, each file in its own order; either file may be absent.
 
         At equal milliseconds quotes stand first, so that a tape read up to a time has the book of that time. Nobody
-        knows which came first there: signing trades must use earlier quotes (feeds/clean.py does). Both files have one
+        knows which came first there: signing trades must use earlier quotes (feeds/cleaning does). Both files have one
         clock: ``ts_recv`` is ``ts_event``. ``rows_in`` counts sides: a quote line with both sides is two records, one
         with neither is one, rejected as ``empty_quote``.
         """
-        return self.decode({role: (path, _content(path)) for role, path in files.items()}, spec, date)
+        contents = on_threads(lambda path: (path, _content(path)), files.values())
+        return self.decode(dict(zip(files, contents, strict=True)), spec, date)
 
     def decode(self, contents: Mapping[str, tuple[Path, bytes]], spec: InstrumentSpec, date: str) -> ParsedTicks:
         """The same from the csv text of the roles, each with its file for errors."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from feeds.kernels.csv_cells import decimal_number
+from feeds.kernels.csv_cells import FINER, Int, decimal_number
 from feeds.kernels.options import INNER
 
 QUOTE, COMMA, COLON, OPEN, CLOSE, LIST, END = 34, 44, 58, 123, 125, 91, 93
@@ -25,9 +25,10 @@ def packed(text: str) -> int:
 
 
 @njit(**INNER)
-def short_text(text: np.ndarray, at: int) -> tuple[int, int, int]:
+def short_text(text: np.ndarray, at: int) -> tuple[Int, int, int]:
     """A string behind its opening quote: its first 8 bytes packed, its length, the place behind its closing quote."""
-    first, word = at, 0
+    first = at
+    word: Int = 0
     while True:
         letter = text[at]
         if letter == QUOTE:
@@ -40,12 +41,12 @@ def short_text(text: np.ndarray, at: int) -> tuple[int, int, int]:
 
 
 @njit(**INNER)
-def quoted_decimal(text: np.ndarray, at: int, places: int) -> tuple[int, int]:
+def quoted_decimal(text: np.ndarray, at: int, places: int) -> tuple[Int, int]:
     """``"12.340"``; the place behind the closing quote, -1 where it is none."""
     if text[at] != QUOTE:
         return 0, -1
     value, at = decimal_number(text, at + 1, places)
-    if at < 0 or text[at] != QUOTE:
+    if at < 0 or value == FINER or text[at] != QUOTE:
         return 0, -1
     return value, at + 1
 
@@ -115,9 +116,9 @@ def is_text(text: np.ndarray, at: int, wanted: np.ndarray, length: int) -> bool:
 
 
 @njit(**INNER)
-def receive_stamp(text: np.ndarray, at: int) -> tuple[int, int]:
+def receive_stamp(text: np.ndarray, at: int) -> tuple[Int, int]:
     """19 digits and a blank: the stamp and the place behind the blank, -1 where there is something else."""
-    value = 0
+    value: Int = 0
     if text[at] < ZERO + 1 or text[at] > ZERO + 8:
         return 0, -1
     for _ in range(_RECEIVE_DIGITS):
@@ -135,5 +136,5 @@ def is_partial_book(text: np.ndarray, at: int, length: int) -> bool:
     for k in range(length - 6):
         if text[at + k] == AT:
             digit = np.int64(text[at + k + 6]) - ZERO
-            return text[at + k + 1] == 100 and text[at + k + 5] == 104 and 0 <= digit <= 9
+            return bool(text[at + k + 1] == 100 and text[at + k + 5] == 104 and 0 <= digit <= 9)
     return False

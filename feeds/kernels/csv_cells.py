@@ -34,6 +34,9 @@ _TEN = np.uint64(10)
 _SECOND_DECIMALS = 18
 _MAX_HEX_DIGITS = 15
 _MAX_CODE_BYTES = 8
+_MAX_TEXT_BYTES = 255
+#: Values of an amount that is not there, and of one with more decimals than are kept.
+EMPTY, FINER = np.int64(-(2**63)), np.int64(-(2**63) + 1)
 _SECOND_DIGITS = 5
 _TENTHS_DIGITS = 10
 _TENTHS_PER_SECOND = 10**_TENTHS_DIGITS
@@ -59,7 +62,7 @@ def whole_number(text: np.ndarray, at: int) -> tuple[Int, int]:
 
 @njit(**INNER)
 def decimal_number(text: np.ndarray, at: int, places: int) -> tuple[Int, int]:
-    """A whole number, or one with a point and decimals, times ``10**places``; further decimals must be zeros."""
+    """A whole number, or one with a point and decimals, times ``10**places``; `FINER` if a further one is no zero."""
     negative = text[at] == MINUS
     if negative:
         at += 1
@@ -72,7 +75,7 @@ def decimal_number(text: np.ndarray, at: int, places: int) -> tuple[Int, int]:
         at += 1
     if at == first or at - first + places > MAX_DIGITS:
         return 0, -1
-    left = places
+    left, finer = places, False
     if text[at] == DOT:
         at += 1
         first = at
@@ -84,7 +87,7 @@ def decimal_number(text: np.ndarray, at: int, places: int) -> tuple[Int, int]:
                 value = value * _TEN + np.uint64(digit)
                 left -= 1
             elif digit != 0:
-                return 0, -1
+                finer = True
             at += 1
         if at == first:
             return 0, -1
@@ -93,7 +96,26 @@ def decimal_number(text: np.ndarray, at: int, places: int) -> tuple[Int, int]:
         left -= 1
     if value > _MAX_INT64:
         return 0, -1
+    if finer:
+        return FINER, at
     return (-np.int64(value) if negative else np.int64(value)), at
+
+
+@njit(**INNER)
+def text_span(text: np.ndarray, at: int, delimiter: int, base: int) -> tuple[Int, int]:
+    """Any text of at most 255 bytes, as ``(base + its place) * 256 + its length``.
+
+    One that begins or ends with a blank or a byte beyond ASCII is not plain: it may have to be trimmed.
+    """
+    first = at
+    while text[at] != delimiter and text[at] != NEWLINE and text[at] != RETURN:
+        at += 1
+    length = at - first
+    if length > _MAX_TEXT_BYTES:
+        return 0, -1
+    if length > 0 and (text[first] <= 32 or text[first] > 126 or text[at - 1] <= 32 or text[at - 1] > 126):
+        return 0, -1
+    return np.int64((base + first) * 256 + length), at
 
 
 @njit(**INNER)

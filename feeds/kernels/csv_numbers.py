@@ -12,19 +12,22 @@ import numpy as np
 from numba import njit
 
 from feeds.kernels.csv_cells import (
+    EMPTY,
+    FINER,
+    INNER,
     NEWLINE,
     RETURN,
     decimal_number,
     hex_number,
     seconds_as_ns,
     short_code,
+    text_span,
     whole_number,
 )
 from feeds.kernels.csv_times import clock_as_ns, date_as_day, iso_as_ns
 
-_ODD = 0x1E3779B97F4A7C15
 #: Kinds of columns. SKIP: any bytes, not kept.
-WHOLE, DECIMAL, HEX, CODE, SECONDS, SKIP, DATE, CLOCK, ISO_LOCAL, ISO_ZONED = range(10)
+WHOLE, DECIMAL, HEX, CODE, SECONDS, SKIP, DATE, CLOCK, ISO_LOCAL, ISO_ZONED, AMOUNT, TEXT = range(12)
 
 
 @njit(cache=True, nogil=True)
@@ -38,7 +41,7 @@ def count_lines(text: np.ndarray) -> int:
 
 @njit(cache=True, nogil=True)
 def parse_lines(
-    text: np.ndarray, delimiter: int, kinds: np.ndarray, places: np.ndarray, out: np.ndarray, first: int
+    text: np.ndarray, delimiter: int, kinds: np.ndarray, places: np.ndarray, out: np.ndarray, first: int, base: int
 ) -> int:
     """Parse whole lines.
 
@@ -46,9 +49,10 @@ def parse_lines(
         text: (n,) uint8, ends in a line end; a carriage return before it is taken where the last column is a number.
         delimiter: Byte between cells; not a character of a number.
         kinds: (columns,) int64: the kinds above.
-        places: (columns,) int64: decimals kept of a DECIMAL.
+        places: (columns,) int64: decimals kept of a DECIMAL or an AMOUNT.
         out: (columns, rows) int64; row ``first + k`` is written for line k.
         first: See ``out``.
+        base: Where ``text`` begins in the text that a TEXT is a place of.
 
     Returns:
         Lines parsed, or ``-1 - k`` where line k is the first that is not plainly as ``kinds`` say.
@@ -61,6 +65,15 @@ def parse_lines(
                 value, at = whole_number(text, at)
             elif kind == DECIMAL:
                 value, at = decimal_number(text, at, places[column])
+                if value == FINER:
+                    return -1 - row
+            elif kind == AMOUNT:
+                if text[at] == delimiter or text[at] == NEWLINE or text[at] == RETURN:
+                    value = EMPTY
+                else:
+                    value, at = decimal_number(text, at, places[column])
+            elif kind == TEXT:
+                value, at = text_span(text, at, delimiter, base)
             elif kind == HEX:
                 value, at = hex_number(text, at)
             elif kind == CODE:
@@ -137,30 +150,46 @@ def wrong_width(text: np.ndarray, delimiter: int, columns: int, quote: int) -> i
 
 
 @njit(cache=True, nogil=True)
-def number_words(words: np.ndarray, slots: np.ndarray, different: np.ndarray, places: np.ndarray) -> int:
-    """Number different values in the order in which they appear.
+def number_texts(
+    text: np.ndarray, spans: np.ndarray, slots: np.ndarray, different: np.ndarray, places: np.ndarray
+) -> int:
+    """Number different texts in the order in which they appear.
 
     Args:
-        words: (n,) int64.
+        text: (n,) uint8.
+        spans: (rows,) int64, of a TEXT column.
         slots: (2^k,) int64, all -1; more than ``different`` holds.
-        different: (m,) int64, written: the value of each number.
-        places: (n,) int64, written: the number of each value.
+        different: (m,) int64, written: the first span of each number.
+        places: (rows,) int64, written: the number of each row.
 
     Returns:
         How many there are; -1 where they are more than ``different`` holds.
     """
     mask, count = slots.size - 1, 0
-    for row in range(words.size):
-        word = words[row]
-        # The middle bits of a product with a large odd number depend on all bits below them.
-        slot = ((word * _ODD) >> 32) & mask
-        while slots[slot] >= 0 and different[slots[slot]] != word:
+    for row in range(spans.size):
+        start, length = spans[row] >> 8, spans[row] & 255
+        # FNV-1a.
+        key = np.uint64(0xCBF29CE484222325)
+        for k in range(length):
+            key = (key ^ np.uint64(text[start + k])) * np.uint64(0x100000001B3)
+        slot = np.int64(key >> np.uint64(33)) & mask
+        while slots[slot] >= 0 and not _same(text, different[slots[slot]], start, length):
             slot = (slot + 1) & mask
         if slots[slot] < 0:
             if count == different.size:
                 return -1
             slots[slot] = count
-            different[count] = word
+            different[count] = spans[row]
             count += 1
         places[row] = slots[slot]
     return count
+
+
+@njit(**INNER)
+def _same(text: np.ndarray, span: int, start: int, length: int) -> bool:
+    if span & 255 != length:
+        return False
+    other, equal = span >> 8, 0
+    while equal < length and text[other + equal] == text[start + equal]:
+        equal += 1
+    return equal == length

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -101,7 +102,7 @@ def audit_clean(clean: pl.DataFrame) -> dict[str, Finding]:
     return found
 
 
-def _kernel_input(raw: pl.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+def _kernel_input(raw: pl.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
     """Columns as the kernel takes them: codes, dense numbers for order ids and prices, a stated book or none."""
     dense = raw.select(
         order=pl.when(pl.col("order_id") != 0).then(pl.col("order_id")).rank("dense").cast(pl.Int64).fill_null(0) - 1,

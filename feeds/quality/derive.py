@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from feeds.schema import FLAG_SUSPICIOUS
+from feeds.schema import FLAG_SNAPSHOT, FLAG_SUSPICIOUS
 
 _NS_PER_MS = 1_000_000
 _BOOK_ACTIONS = ("A", "M", "C", "Q", "L")
@@ -21,6 +21,8 @@ def raw_ticks(frame: pl.DataFrame) -> pl.DataFrame:
     jump = _ratio_to_previous(price.filter(trade & (price > 0)))
     same_quotes = quote & (price > 0)
     states_book = pl.col("bid_px").is_not_null()
+    # The orders of an opening snapshot carry the stamps of days ago.
+    is_live, stamp = pl.col("flags") & FLAG_SNAPSHOT == 0, pl.col("ts_event")
     return frame.with_columns(
         trade_price=pl.when(trade).then(price),
         trade_size=pl.when(trade).then(pl.col("size")),
@@ -33,8 +35,8 @@ def raw_ticks(frame: pl.DataFrame) -> pl.DataFrame:
         ),
         clock_step_ms=pl.col("ts_recv").diff() // _NS_PER_MS,
         sequence_step=pl.col("sequence").diff(),
-        recv_delay_ms=(pl.col("ts_recv") - pl.col("ts_event")) // _NS_PER_MS,
-        hours_since_first=(pl.col("ts_event") - pl.col("ts_event").min()) / (3600e3 * _NS_PER_MS),
+        recv_delay_ms=pl.when(is_live).then((pl.col("ts_recv") - pl.col("ts_event")) // _NS_PER_MS),
+        hours_since_first=pl.when(is_live).then((stamp - stamp.filter(is_live).min()) / (3600e3 * _NS_PER_MS)),
         is_suspicious=(pl.col("flags") & FLAG_SUSPICIOUS > 0).cast(pl.Int8),
         is_bid_side_of_book=pl.when(action.is_in(_BOOK_ACTIONS)).then((side == "B").cast(pl.Int8)),
         is_book_event=(action.is_in(_BOOK_ACTIONS) | states_book).cast(pl.Int8),

@@ -46,7 +46,11 @@ class Engine:
         result_format = {"result_format": "SUMMARY", "partial_unexpected_count": self._examples}
         outcome = batch.validate(suite, result_format=result_format)
         # Great Expectations returns results in an order of its own.
-        return {int(item.expectation_config.meta["position"]): item for item in outcome.results}
+        return {_position(item): item for item in outcome.results}
+
+
+def _position(outcome: Any) -> int:
+    return int(outcome.expectation_config.meta["position"])
 
 
 def _arguments(expectation: Expectation) -> dict[str, Any]:

@@ -70,8 +70,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         "stated_mismatch", "raw_ticks", "blocking", "share", 0.001,
         "the stated best level follows from the one before it and the message",
-        "exact where messages and book rows belong together; one row of shift breaks a third of them",
-        needs=("has_stated_book", "has_orders"),
+        "exact where messages and book rows belong together; one row of shift breaks more than half",
+        needs=("has_stated_book", "has_order_ids"),
     ),
     Invariant(
         "built_crossed", "raw_ticks", "warning", "share", 0.20,
@@ -86,9 +86,9 @@ INVARIANTS: tuple[Invariant, ...] = (
         needs=("has_book",), unless=("has_stated_book",),
     ),
     Invariant(
-        "quotes_crossed", "raw_ticks", "blocking", "share", 0.05,
+        "quotes_crossed", "raw_ticks", "blocking", "share", 0.25,
         "quotes are rarely crossed when a stamp ends",
-        "between exchanges for milliseconds; exchanges' own quotes read as the market's cross half of the day",
+        "never on one exchange, an eighth in pooled currency quotes; 74 to 99 % where the sides are swapped",
         needs=("has_quotes",),
     ),
     Invariant(
@@ -142,8 +142,8 @@ INVARIANTS: tuple[Invariant, ...] = (
         "the source has no other defect", "as the adapter reports it",
     ),
     Invariant(
-        "ts_event_back", "raw_ticks", "warning", "share", 0.01,
-        "venue stamps rarely run backwards", "trades and orders of one source may be stamped by different machines",
+        "ts_event_back", "raw_ticks", "warning", "share", 0.05,
+        "venue stamps rarely run backwards", "streams of one source may be stamped by different machines",
     ),
     Invariant(
         "ts_event_back_by", "raw_ticks", "blocking", "seconds", 60.0,

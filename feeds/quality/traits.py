@@ -16,10 +16,12 @@ import polars as pl
 Traits = frozenset[str]
 
 _ACTION = pl.col("action").cast(pl.String)
+_IS_ORDER = _ACTION.is_in(["A", "M", "C", "F"])
 _RAW = {
     "has_trades": _ACTION.is_in(["T", "F"]),
     "has_quotes": _ACTION == "Q",
-    "has_orders": _ACTION.is_in(["A", "M", "C", "F"]),
+    "has_orders": _IS_ORDER,
+    "has_order_ids": _IS_ORDER & (pl.col("order_id") != 0),
     "has_levels": _ACTION == "L",
     "has_stated_book": pl.col("bid_px").is_not_null(),
     "two_clocks": pl.col("ts_recv") != pl.col("ts_event"),
@@ -27,7 +29,7 @@ _RAW = {
 _CLEAN = {
     "has_trades": _ACTION.is_in(["T", "F"]),
     "has_quotes": _ACTION == "Q",
-    "has_orders": _ACTION.is_in(["A", "M", "C", "F"]),
+    "has_orders": _IS_ORDER,
     "has_levels": _ACTION == "L",
     "has_book": (pl.col("bid_px") > 0) | (pl.col("ask_px") > 0),
     "two_clocks": pl.col("available_at") != pl.col("ts_event"),
@@ -41,6 +43,7 @@ ABSENT = {
     "has_trades": "the partition has no trades",
     "has_quotes": "the partition has no quotes",
     "has_orders": "the partition has no orders",
+    "has_order_ids": "no order has an id",
     "has_levels": "the partition has no price levels",
     "has_stated_book": "the source states no book",
     "has_book": "nothing in the partition makes a book",

@@ -6,6 +6,7 @@ Here: the panel. Not here: the statistics (feeds/quality/drift.py).
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -92,7 +93,7 @@ def _series(axis: Axes, part: pl.DataFrame, row: dict[str, object]) -> None:
     _scale(axis, value, high)
     name = f"{row['symbol']}  {_WORDS.get(str(row['metric']), str(row['metric']))}"
     said = f"{'ALARM' if alarms else 'no alarm'}: today {_short(float(value[today][-1]))}, usual {_short(usual)}"
-    words = {"transform": axis.transAxes, "fontsize": SMALL_PT, "va": "top"}
+    words: dict[str, Any] = {"transform": axis.transAxes, "fontsize": SMALL_PT, "va": "top"}
     axis.text(0.008, 0.97, name, color=INK, **words)
     axis.text(0.995, 0.97, said, color=VERMILION if alarms else SOFT_INK, ha="right", **words)
     axis.tick_params(labelsize=SMALL_PT)

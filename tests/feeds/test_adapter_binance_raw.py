@@ -3,7 +3,7 @@
 import gzip
 import json
 import shutil
-from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import polars as pl
@@ -559,7 +559,7 @@ def test_the_kernel_leaves_nothing_of_a_plain_capture_to_its_twin(market):
 def test_the_twin_reads_decimals_exactly_or_not_at_all(value, places):
     message = json.dumps(trade("spot", 1, 1, 1, True)["data"] | {"p": f"{value:f}", "q": "1"})
     line = f"{NOON_MS * 10**6} {message}".encode()
-    scaled = Decimal(value).scaleb(places)
+    scaled = Fraction(value) * 10**places
     try:
         ((_, price, _),) = read_message(line, "XRPUSDT", False, Places(places, 0)).levels
     except UnitError as error:

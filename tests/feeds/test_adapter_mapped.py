@@ -93,6 +93,20 @@ def test_a_price_is_an_exact_multiple_of_the_tick_or_rejected(tmp_path, prices, 
     assert set(rejected["reason"]) <= {"off_tick_price"}
 
 
+@pytest.mark.parametrize("digits", [10, 27, 28, 40, 300])
+def test_no_number_of_digits_rounds_a_price_onto_a_tick(tmp_path, digits):
+    lines = [f"1,1.{'0' * digits}1,1,buy", f"2,1.{'0' * digits},1,buy", f"3,+1.{'9' * digits},1,buy"]
+    _, frame, rejected = decoded(trades(tmp_path, lines, tick_size=0.25))
+    assert frame.select("ts_event", "price").rows() == [(2, 4)]
+    assert rejected["reason"].to_list() == ["off_tick_price"] * 2
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "1e-999999999", "Infinity", "1_0", "0x10"])
+def test_a_text_of_absurdly_many_digits_is_no_number(tmp_path, text):
+    with pytest.raises(UnreadableFileError, match="a number as price"):
+        ADAPTER.decode(trades(tmp_path, [f"1,{text},1,buy"]), tmp_path / "t")
+
+
 CELL = st.sampled_from(["1.5", "2", "", "0.015", "-3", "007.50", "1e2"])
 LINE = st.tuples(st.integers(0, 2 * 86_400 * 10**9), CELL, CELL, st.sampled_from(["buy", "sell", "", "who", "a,b"]))
 

@@ -141,7 +141,7 @@ def test_only_trades_can_have_an_absurd_price():
 
 def test_what_is_known_when_never_goes_back_and_the_source_order_stays():
     stamps = [5, 3, 9, 8]
-    frame = raw_frame(*(trade(101, side="B", ts_recv=START_NS + s, **BOOK) for s in stamps))
+    frame = raw_frame(*(trade(101, side="B", ts_event=START_NS, ts_recv=START_NS + s, **BOOK) for s in stamps))
     clean, _ = finish(frame, BOUNDS)
     assert (clean["available_at"] - START_NS).to_list() == [5, 5, 9, 9]
     assert clean["sequence"].to_list() == [0, 1, 2, 3]

@@ -1,6 +1,8 @@
 """The whole of cleaning: every reason is reached, no row is lost, a growing day gives the same."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,8 @@ BOUNDS = (START_NS, START_NS + 3_600_000 * MS)
 QUOTES = (quote("B", 100, 5), quote("A", 104, 5))
 BOOK = {"bid_px": 100, "bid_sz": 5, "ask_px": 104, "ask_sz": 5, "bid_depth": 9, "ask_depth": 9}
 STATUS = {"action": "H"}
-DOC = Path(__file__).resolve().parents[2] / "docs" / "cleaning.md"
+PROJECT = Path(__file__).resolve().parents[2]
+DOC = PROJECT / "docs" / "cleaning.md"
 
 
 def order_book(kept):
@@ -324,3 +327,9 @@ def test_every_row_of_any_day_is_clean_or_rejected_once(kind, merged):
 def test_an_empty_table_stays_empty():
     result = clean(raw_frame(trade(1)).clear(), SPEC, BOUNDS, CleaningRules(), order_book)
     assert result.clean.is_empty() and result.rejected.is_empty()
+
+
+def test_the_rules_load_without_a_compiler():
+    program = "import sys, feeds.cleaning; print([m for m in ('numba', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=PROJECT, check=True)
+    assert done.stdout.strip() == "[]"

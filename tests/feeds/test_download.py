@@ -3,7 +3,7 @@
 import hashlib
 import os
 import threading
-import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feeds.download.binance_public import BinancePublic, FileProgress, plan
-from feeds.download.http_requests import HttpOptions, retry_after_s
+from feeds.download.http_requests import HttpOptions, Pace, retry_after_s
 from feeds.errors import StudyError, T2TError
 from pipelines.download import download_binance
 from tests.support.flaky_server import FlakyServer, serving
@@ -201,13 +201,26 @@ def test_a_missing_file_is_reported_and_stops_no_other(server, tmp_path):
     assert len(server.asked(f"/{files[1].path}")) == len(server.asked(f"/{files[2].path}")) == 1
 
 
-def test_a_server_that_asks_for_a_pause_gets_it(server, tmp_path):
+def test_a_server_that_asks_for_a_pause_gets_it_from_all_downloads(server, tmp_path, monkeypatch):
     (file,) = published(server)
-    server.moods[f"/{file.path}"] = ["status:429:1"]
-    started = time.monotonic()
-    (result,) = fetch(server, [file], tmp_path)
-    # A lower bound: the pause itself. Nothing is said about how fast the rest is.
-    assert result.state == "downloaded" and time.monotonic() - started >= 1.0
+    server.moods[f"/{file.path}"] = ["status:429:7", "status:503:8", "status:500"]
+    source = BinancePublic(server.url, replace(FAST, longest_wait_s=20.0))
+    waits, holds = [], []
+    monkeypatch.setattr(source.pace.stop, "wait", waits.append)
+    monkeypatch.setattr(source.pace, "hold", holds.append)
+    (result,) = source.fetch([file], tmp_path)
+    assert result.state == "downloaded" and holds == [7.0, 8.0]
+    assert waits[:2] == [7.0, 8.0] and 0 < waits[2] < 1
+
+
+def test_no_download_asks_while_the_server_is_left_alone(monkeypatch):
+    pace, clock = Pace(FAST), [100.0]
+    monkeypatch.setattr("feeds.download.http_requests.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(pace.stop, "wait", lambda seconds: clock.append(clock.pop() + seconds))
+    pace.hold(2.5)
+    pace.hold(1.0)
+    pace.wait()
+    assert clock == [102.5]
 
 
 def test_a_server_that_asks_for_too_long_a_pause_is_left_alone(server, tmp_path):

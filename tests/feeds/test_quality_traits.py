@@ -7,6 +7,7 @@ from feeds.quality.expectations import Expectation, between, when
 from feeds.quality.run import run_suite
 from feeds.quality.suites import SUITES, suite_for
 from feeds.quality.traits import ABSENT, traits_of
+from feeds.schema import FLAG_SNAPSHOT
 from tests.support.raw_events import MS, START_NS, order, quote, quote_day, raw_frame, trade
 
 
@@ -36,7 +37,7 @@ KINDS = {
     "trades and quotes": (quote_day, {"has_trades", "has_quotes", "has_book"}),
     "two clocks": (two_clocks, {"has_trades", "has_quotes", "has_book", "two_clocks"}),
     "price levels": (levels, {"has_levels", "has_trades", "has_book"}),
-    "orders": (orders, {"has_orders", "has_book"}),
+    "orders": (orders, {"has_orders", "has_order_ids", "has_book"}),
     "a stated book without order ids": (stated_without_ids, {"has_orders", "has_stated_book", "has_book"}),
 }
 
@@ -93,6 +94,17 @@ def test_clean_rows_without_a_book_are_judged_on_their_trades():
     assert result.passed
     by_column = {item.column: item for item in result.results}
     assert by_column["bid_px"].left_out == ABSENT["has_book"] and not by_column["trade_price"].left_out
+
+
+def test_the_old_stamps_of_an_opening_snapshot_are_no_second_day():
+    old = two_clocks().with_columns(
+        ts_event=pl.when(pl.col("sequence") < 50).then(pl.col("ts_event") - 40 * 3_600_000 * MS).otherwise("ts_event")
+    )
+    assert {"hours_since_first", "recv_delay_ms"} <= {
+        item.column for item in run_suite("raw_ticks", old).results if not item.passed
+    }
+    flagged = old.with_columns(flags=(pl.col("sequence") < 50).cast(pl.UInt8) * FLAG_SNAPSHOT)
+    assert run_suite("raw_ticks", flagged).passed
 
 
 def test_a_suite_is_parted_by_traits_and_keeps_its_order():

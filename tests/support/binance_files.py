@@ -123,7 +123,7 @@ def market_messages(market: str, seed: int, count: int) -> list[Any]:
     ladder = {"b": {6000 - k: 500 + k for k in range(8)}, "a": {6001 + k: 500 + k for k in range(8)}}
     update, number, clock = 1000, 50, NOON_MS
     messages = [depth(market, 990, 999, 989, [(5990, 10)], [], clock)]
-    messages.append(snapshot(market, update, *(list(ladder[side].items()) for side in "ba"), clock))
+    messages.append(snapshot(market, update, list(ladder["b"].items()), list(ladder["a"].items()), clock))
     # The first diff behind a snapshot contains it.
     first, previous = update, 999
     for _ in range(count):
