@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from feeds.quality.run import SuiteResult
 
 #: Tables with one partition per instrument-day, and per date.
-INSTRUMENT_DAY_TABLES = ("raw_ticks", "clean_ticks", "bars", "microstructure_features")
+INSTRUMENT_DAY_TABLES = ("raw_ticks", "clean_ticks", "bars", "microstructure_features", "vendor_bars")
 DATE_TABLES = ("headlines", "sentiment", "external_signals", "feature_table", "training_set")
 
 
@@ -58,13 +58,27 @@ def evaluate_table(store: StudyStore, table: str, date: str, symbol: str | None)
         result = SuiteResult(table, True, ())
     else:
         result = run_suite(table, store.lake.read(table, date, symbol))
+    if roles := origin.params.get("awaited_roles"):
+        result = _with_awaited(result, roles)
     frame = results_frame(result, date, symbol or "*")
     store.lake.write(f"quality_{table}", frame, date, symbol, parents=[origin.id])
-    return _verdict(frame)
+    return verdict(frame)
 
 
-def results_frame(result: SuiteResult, date: str, symbol: str) -> pl.DataFrame:
-    """One row per expectation: what was expected of which column, on how many rows it failed, examples."""
+def _with_awaited(result: SuiteResult, roles: list[str]) -> SuiteResult:
+    """A warning where a day was read without a file that a complete one has: quotes that came late, or never."""
+    from feeds.quality.run import ExpectationResult, SuiteResult
+
+    text = f"files of the roles {roles} are there"
+    missing = ExpectationResult(text, None, False, False, 0, 0, ("read without them",))
+    return SuiteResult(result.table, result.passed, (*result.results, missing))
+
+
+def results_frame(result: SuiteResult | None, date: str = "", symbol: str = "") -> pl.DataFrame:
+    """One row per expectation: what was expected of which column, on how many rows it failed, examples.
+
+    Without a result, a frame without rows.
+    """
     import polars as pl
 
     return pl.DataFrame(
@@ -72,7 +86,7 @@ def results_frame(result: SuiteResult, date: str, symbol: str) -> pl.DataFrame:
             {
                 "date": date,
                 "symbol": symbol,
-                "table": result.table,
+                "table": result.table if result else "",
                 "expectation": item.expectation,
                 "column": item.column or "",
                 "blocking": item.blocking,
@@ -81,7 +95,7 @@ def results_frame(result: SuiteResult, date: str, symbol: str) -> pl.DataFrame:
                 "rows_failed": item.rows_failed,
                 "examples": "; ".join(item.examples),
             }
-            for item in result.results
+            for item in (result.results if result else ())
         ],
         schema={
             **dict.fromkeys(("date", "symbol", "table", "expectation", "column"), pl.String),
@@ -94,7 +108,8 @@ def results_frame(result: SuiteResult, date: str, symbol: str) -> pl.DataFrame:
     )
 
 
-def _verdict(frame: pl.DataFrame) -> dg.AssetCheckResult:
+def verdict(frame: pl.DataFrame) -> dg.AssetCheckResult:
+    """What stored results mean: an error where a blocking expectation failed, a warning where another did."""
     failed = frame.filter(~frame["passed"])
     blocking = failed.filter(failed["blocking"])
     metadata: dict[str, Any] = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from assets import report_models
 from assets.checks import DATE_TABLES, INSTRUMENT_DAY_TABLES
+from assets.quality import quality_inputs
 from assets.store import StudyStore
 from assets.universe import Universe, universe_of
 from feeds.manifest import Manifest, code_version
@@ -266,6 +267,7 @@ def gather(store: StudyStore, date: str) -> Gathered:
         night=date,
         description=study.description,
         quality=one.quality(),
+        quality_history=quality_inputs(store, date),
         ingest=ingest,
         rejected=rejected,
         excluded=one.universe.excluded,

@@ -73,6 +73,8 @@ def why_excluded(lake: Lake, date: str, instrument: str, descent: Sequence[str] 
             return f"{table} is older than what it is made from"
         if (verdict := _check_verdict(lake, table, date, instrument, manifest.id)) is not None:
             return verdict
+        if table == "clean_ticks" and (verdict := _check_verdict(lake, "invariants", date, instrument, manifest.id)):
+            return verdict
         if table == DESCENT[-1] and manifest.params.get("book") == "none":
             return "trades only: without a book there are no features"
         parent = manifest.id

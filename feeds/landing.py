@@ -74,10 +74,8 @@ def stage(paths: Iterable[Path], root: Path) -> list[Path]:
         scan tells why). The same content under the same name is left alone; other content replaces it: a correction.
     """
     copied = []
-    given = list(_walk(paths))
-    beside = [other for path in given for other in companions(path)]
-    for path in dict.fromkeys((*beside, *given)):
-        target = root / "landing" / _format_of(path) / path.parent.name / path.name
+    for path, format_name in _placed(_walk(paths)).items():
+        target = root / "landing" / format_name / path.parent.name / path.name
         if target.is_file() and sha256_of_file(target) == sha256_of_file(path):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +97,16 @@ def _walk(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
+def _placed(given: Iterable[Path]) -> dict[Path, str]:
+    """Path -> format of the file itself or, of a file that decides what others are, of those; these come first."""
+    formats: dict[Path, str] = {}
+    for path in given:
+        found = _format_of(path)
+        formats |= dict.fromkeys(companions(path), found)
+        formats.setdefault(path, found)
+    return dict(sorted(formats.items(), key=lambda item: bool(companions(item[0]))))
+
+
 def _format_of(path: Path) -> str:
     try:
         return sniff(path).format
@@ -107,7 +115,7 @@ def _format_of(path: Path) -> str:
 
 
 def _ignored(path: Path) -> bool:
-    return path.name.startswith((".", "README", "LICENSE")) or path.suffix in (".tmp", ".md", ".py")
+    return path.name.startswith((".", "README", "LICENSE")) or path.suffix in (".tmp", ".md", ".py", ".CHECKSUM")
 
 
 def scan(root: Path) -> LandingIndex:

@@ -18,6 +18,7 @@ from assets.partitions import StudyPartitions
 from assets.planted import build_planted
 from assets.promotion import build_promotion
 from assets.published import build_published, build_published_checks
+from assets.quality import build_quality, build_quality_checks
 from assets.regimes import build_regimes
 from assets.risk import build_risk
 from assets.simulator import build_simulator
@@ -54,6 +55,7 @@ def build_defs(study: str | Path | None = None, root: Path | None = None) -> dg.
         build_tapes,
         build_published,
         build_ticks,
+        build_quality,
         build_dataset,
         build_alpha,
         build_volatility,
@@ -67,7 +69,7 @@ def build_defs(study: str | Path | None = None, root: Path | None = None) -> dg.
     )
     return dg.Definitions(
         assets=[asset for build in builders for asset in build(parts)],
-        asset_checks=[*build_checks(parts), *build_published_checks(parts)],
+        asset_checks=[*build_checks(parts), *build_published_checks(parts), *build_quality_checks(parts)],
         jobs=list(jobs.values()),
         schedules=build_schedules(parts, jobs),
         sensors=build_sensors(parts, jobs),

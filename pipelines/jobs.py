@@ -27,7 +27,14 @@ SELECTIONS: dict[str, tuple[str, ...]] = {
     TICKS: ("raw_ticks", "clean_ticks"),
     INSTRUMENT_DAY: ("raw_ticks", "clean_ticks", "bars", "microstructure_features"),
     NEWS: ("headlines", "external_signals"),
-    DATASET: ("headlines", "external_signals", "sentiment", "feature_table", "training_set"),
+    DATASET: (
+        "headlines",
+        "external_signals",
+        "sentiment",
+        "data_quality_calendar",
+        "feature_table",
+        "training_set",
+    ),
     NIGHTLY: (
         "alpha_model",
         "alpha_forecast",

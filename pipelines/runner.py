@@ -188,7 +188,7 @@ class GraphRunner:
             except UnreadableFileError as error:
                 broken.append((info.path.name, str(error)))
         if rows:
-            event = dg.AssetMaterialization("tapes", metadata=metadata_of(rows), tags={"t2t/trigger": "t2t run"})
+            event = dg.AssetMaterialization("tapes", metadata=metadata_of(rows), tags={"t2t/trigger": "t2t_run"})
             self.instance.report_runless_asset_event(event)
         return rows, broken
 

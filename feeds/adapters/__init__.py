@@ -9,6 +9,7 @@ from pathlib import Path
 
 from feeds.adapters.base import Adapter, BarAdapter, DailyAdapter, FileInfo, ParsedTicks, TapeAdapter
 from feeds.adapters.binance_archive import BinanceArchive
+from feeds.adapters.binance_blocks import checksum_paths
 from feeds.adapters.binance_book_depth import BinanceBookDepth
 from feeds.adapters.binance_klines import BinanceKlines
 from feeds.adapters.binance_raw import BinanceRaw
@@ -16,6 +17,7 @@ from feeds.adapters.bitstamp import META_NAME, Bitstamp
 from feeds.adapters.daily_csv import NewsCsv, RvDailyCsv, SignalsCsv
 from feeds.adapters.dbn import Dbn
 from feeds.adapters.fx_tick import FxTick
+from feeds.adapters.iex import Iex
 from feeds.adapters.itch import Itch
 from feeds.adapters.lobster import Lobster
 from feeds.adapters.mapped import Mapped
@@ -28,7 +30,7 @@ TICK_ADAPTERS: dict[str, Adapter] = {
     a.name: a for a in (Bitstamp(), Lobster(), UsEquityTick(), FxTick(), BinanceRaw(), BinanceArchive())
 }
 # A mapping says in so many words what a file is: it is asked before formats that guess by content.
-TAPE_ADAPTERS: dict[str, TapeAdapter] = {a.name: a for a in (Mapped(), Itch(), Dbn())}
+TAPE_ADAPTERS: dict[str, TapeAdapter] = {a.name: a for a in (Mapped(), Itch(), Dbn(), Iex())}
 BAR_ADAPTERS: dict[str, BarAdapter] = {a.name: a for a in (UsEquityMinute(), BinanceKlines())}
 DAILY_ADAPTERS: dict[str, DailyAdapter] = {
     a.name: a for a in (NewsCsv(), SignalsCsv(), RvDailyCsv(), BinanceBookDepth())
@@ -77,4 +79,5 @@ def sniff(path: Path) -> FileInfo:
 def companions(path: Path) -> list[Path]:
     """Files beside ``path`` that decide, too, what it is."""
     beside = path.with_name(META_NAME)
-    return [*([beside] if beside != path and beside.is_file() else []), *mapping_files(path)]
+    meta = [beside] if beside != path and beside.is_file() else []
+    return [*meta, *mapping_files(path), *(found for found in checksum_paths(path) if found.is_file())]

@@ -244,6 +244,7 @@ def chunks_of(adapter: Adapter, files: Mapping[str, Path], spec: InstrumentSpec,
     else:
         yield from chunks(files, spec, date)
 
+
 def instrument_id(path: Path, ticker: str, venue: str) -> str:
     """``TICKER.VENUE``; a dot of the ticker (BRK.B) becomes a dash.
 

@@ -27,7 +27,7 @@ def unpacked_head(path: Path, length: int) -> bytes | None:
     """First ``length`` bytes of the content or all there are, None where a compressed file is broken before them."""
     with path.open("rb") as handle:
         try:
-            return bytes(_unpacked(handle).read(length))
+            return bytes(_unpacked(handle)[0].read(length))
         except _DAMAGE:
             return None
 
@@ -54,10 +54,10 @@ class Blocks:
     def __iter__(self) -> Iterator[bytes]:
         done = 0
         with self._path.open("rb") as handle, ThreadPoolExecutor(1, thread_name_prefix="unpack") as pool:
-            stream = _unpacked(handle, self._may_end)
+            stream, raw = _unpacked(handle, self._may_end)
 
             def read() -> tuple[bytes, int]:
-                return bytes(stream.read(self._size)), handle.tell()
+                return bytes(stream.read(self._size)), raw.tell()
 
             coming = pool.submit(read)
             while True:
@@ -74,14 +74,17 @@ class Blocks:
                 yield block
 
 
-def _unpacked(handle: IO[bytes], may_end: bool = False) -> _Stream:
+def _unpacked(handle: IO[bytes], may_end: bool = False) -> tuple[_Stream, Any]:
+    """``(stream of the content, file whose place tells how much was read)``."""
     start = handle.read(len(_ZSTD))
     handle.seek(0)
     if start == _ZSTD:
         import pyarrow as pa
 
-        return pa.CompressedInputStream(pa.PythonFile(handle, mode="r"), "zstd")
-    return _Gunzip(handle, may_end) if start.startswith(_GZIP) else handle
+        # Not the Python file: every 64 KiB would need the interpreter.
+        raw = pa.OSFile(handle.name)
+        return pa.CompressedInputStream(raw, "zstd"), raw
+    return (_Gunzip(handle, may_end) if start.startswith(_GZIP) else handle), handle
 
 
 class _Gunzip:

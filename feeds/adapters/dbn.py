@@ -1,9 +1,10 @@
 """Databento Binary Encoding (``.dbn``, ``.dbn.zst``), versions 1 to 3: market by order, by price, trades, definitions.
 
-Market by order becomes order events (feeds/kernels/dbn_mbo.py tells how three records of one execution become one), ten
-levels a level feed (dbn_levels.py), the best bid and offer and trades become quotes and trades (dbn_quotes.py), always
-with both clocks: ``ts_event`` the venue's, ``ts_recv`` Databento's. Not kept are the sending stamp (``ts_in_delta``) and
-the venue's own sequence numbers. A file of definitions becomes a tape without rows whose specs are the contracts'.
+Market by order becomes order events (feeds/kernels/dbn_mbo.py tells how three records of one execution become one),
+ten levels a level feed (dbn_levels.py), the best bid and offer and trades become quotes and trades (dbn_quotes.py),
+always with both clocks: ``ts_event`` the venue's, ``ts_recv`` Databento's. Not kept are the sending stamp
+(``ts_in_delta``) and the venue's own sequence numbers. A file of definitions becomes a tape without rows whose specs
+are the contracts'.
 
 Units: prices are stated in 1e-9; a tick is the largest power of ten of that, at most 1, which all prices and stated
 price increments of the file are multiples of: never rounded, and the same file always gives the same. Where the file

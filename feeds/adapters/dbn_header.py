@@ -3,8 +3,9 @@
 Source: "Databento Binary Encoding", section "Metadata", versions 1 to 3. ``DBN``, version u8, length u32 of what
 follows; dataset 16 bytes, schema u16, start u64, end u64, limit u64, in version 1 a record count u64, symbol types in
 and out u8, ts_out u8, from version 2 the length of a symbol u16, reserved bytes up to 100; schema definition (length
-u32); then, each behind a u32 count, the symbols, the partly found, the not found, and the mappings: a symbol, and behind
-a count its intervals: first and end date as YYYYMMDD u32, symbol. Strings have a fixed length and end with zeros.
+u32); then, each behind a u32 count, the symbols, the partly found, the not found, and the mappings: a symbol, and
+behind a count its intervals: first and end date as YYYYMMDD u32, symbol. Strings have a fixed length and end with
+zeros.
 
 Here: `parse_header`. Not here: where the bytes come from (dbn_reader.py).
 """

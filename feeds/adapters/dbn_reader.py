@@ -13,15 +13,15 @@ import numpy as np
 
 from feeds.adapters.base import SourceProblem
 from feeds.adapters.byte_blocks import BLOCK_BYTES, Blocks, unpacked_head
-from feeds.adapters.dbn_fold import ROW_NAMES, Fold, fold_of, prices_of
+from feeds.adapters.dbn_fold import RECORD_FIELDS, ROW_NAMES, Fold, Room, fold_of
 from feeds.adapters.dbn_header import PREFIX, Header, header_length, parse_header
 from feeds.adapters.dbn_records import (
     MARKET_SCHEMAS,
     OTHER_RTYPES,
     RTYPE_DEFINITION,
     RTYPE_MAPPING,
+    RTYPE_MBO,
     UNDEFINED_PRICE,
-    UNDEFINED_STAMP,
     layout,
 )
 from feeds.adapters.dbn_symbols import Symbols
@@ -78,6 +78,7 @@ class Records:
         self._rtype = None if schema is None else MARKET_SCHEMAS.get(schema, _NO_RTYPE)
         self._others: dict[str, int] = {}
         self._fold: Fold | None = None
+        self._room, self._found, self._rest = Room(RECORD_FIELDS), Room(1), Room(1)
         self._count = 0
         self._doubtful, self._first_doubtful = 0, 0
         self._markets = np.zeros(256, np.bool_)
@@ -133,17 +134,20 @@ class Records:
 
     def _take(self, content: bytes, start: int, final: bool) -> tuple[int, Iterator[np.ndarray]]:
         """``(bytes used, rows)`` of the events that are complete; of all whole records where this is ``final``."""
-        from feeds.kernels.dbn_walk import OTHER_MARKET, WALKED, closed_until, walk
+        from feeds.kernels.dbn_rows import IN_CODE, IN_EVENT, IN_FLAGS, IN_RECV
+        from feeds.kernels.dbn_walk import OTHER_MARKET, WALKED, closed_until, unpack, walk
 
         raw = np.frombuffer(content, np.uint8)
         if self._rtype is None:
-            at, _, _, how = walk(raw, _NO_RTYPE, 0, self._markets, _places(0, 1), _places(len(raw), _SHORTEST))
+            others = self._rest(len(raw) // _SHORTEST + 1)[0]
+            at, _, _, how = walk(raw, _NO_RTYPE, 0, self._markets, others[:0], others)
             if how == OTHER_MARKET:
                 self._rtype = int(raw[at + 1])
         wanted = _NO_RTYPE if self._rtype is None else self._rtype
         kind = layout(wanted, self.header.ts_out) if wanted != _NO_RTYPE else np.dtype(np.uint8)
         size = kind.itemsize
-        places, others = _places(len(raw), max(size, _SHORTEST)), _places(len(raw), _SHORTEST)
+        places = self._found(len(raw) // max(size, _SHORTEST) + 1)[0]
+        others = self._rest(len(raw) // _SHORTEST + 1)[0]
         end, n_found, n_others, how = walk(raw, wanted, size, self._markets, places, others)
         if how != WALKED:
             name = {OTHER_MARKET: "market records of one schema only"}.get(
@@ -157,35 +161,44 @@ class Records:
         if not n_found:
             self._note(raw, others, end)
             return end, iter(())
-        records = self._records(content, raw, places, kind)
-        codes = self.symbols.codes(records["instrument_id"], _stamps(records))
-        closed = n_found if final else closed_until(records["flags"], codes, np.zeros(len(self.symbols), np.uint8))
+        fields = self._room(n_found)[:, :n_found]
+        unpack(np.frombuffer(content, "<u4", len(raw) // 4), places, wanted == RTYPE_MBO, fields)
+        stamps = np.where(fields[IN_RECV] < 0, fields[IN_EVENT], fields[IN_RECV])
+        fields[IN_CODE] = self.symbols.codes(fields[IN_CODE], stamps)
+        opened = np.zeros(len(self.symbols), np.uint8)
+        closed = n_found if final else closed_until(fields[IN_FLAGS], fields[IN_CODE], opened)
         used = end if closed == n_found else int(places[closed])
         self._note(raw, others, used)
-        return used, self._folded(records[:closed], codes[:closed])
+        levels = self._levels(content, raw, places[:closed], kind) if "levels" in (kind.names or ()) else None
+        return used, self._folded(fields[:, :closed], levels)
 
-    def _records(self, content: bytes, raw: np.ndarray, places: np.ndarray, kind: np.dtype) -> np.ndarray:
+    def _levels(self, content: bytes, raw: np.ndarray, places: np.ndarray, kind: np.dtype) -> np.ndarray:
+        """Levels of the records, see `feeds.kernels.dbn_quotes.state_book`."""
         from feeds.kernels.dbn_walk import gathered
 
-        if places[-1] == (len(places) - 1) * kind.itemsize:
-            return np.frombuffer(content, kind, len(places))
-        return gathered(raw, places, kind.itemsize).view(kind)
+        if not len(places) or places[-1] == (len(places) - 1) * kind.itemsize:
+            records = np.frombuffer(content, kind, len(places))
+        else:
+            records = gathered(raw, places, kind.itemsize).view(kind)
+        return records["levels"].view("<i8")
 
-    def _folded(self, records: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
-        from feeds.kernels.dbn_rows import MAYBE_BAD_BOOK
+    def _folded(self, fields: np.ndarray, levels: np.ndarray | None) -> Iterator[np.ndarray]:
+        from feeds.kernels.dbn_rows import IN_FLAGS, IN_PRICE, MAYBE_BAD_BOOK
 
-        if not len(records):
+        count = fields.shape[1]
+        if not count:
             return
-        self._check_unit(prices_of(records))
-        doubtful = np.flatnonzero(records["flags"] & MAYBE_BAD_BOOK)
+        shown = [] if levels is None else [levels.reshape(count, -1, 4)[:, :, :2].ravel()]
+        self._check_unit(np.concatenate((fields[IN_PRICE], *shown)) if shown else fields[IN_PRICE])
+        doubtful = np.flatnonzero(fields[IN_FLAGS] & MAYBE_BAD_BOOK)
         if len(doubtful) and not self._doubtful:
             self._first_doubtful = self._count + int(doubtful[0])
         self._doubtful += len(doubtful)
-        self._count += len(records)
+        self._count += count
         if self._fold is None:
             assert self._rtype is not None
             self._fold = fold_of(self._rtype)
-        yield from self._fold(records, codes, self.unit)
+        yield from self._fold(fields, levels, self.unit)
 
     def _check_unit(self, prices: np.ndarray) -> None:
         from feeds.kernels.dbn_walk import common_power
@@ -213,14 +226,3 @@ class Records:
 
     def _refuse(self, at: int, expected: str, found: str) -> NoReturn:
         raise UnreadableFileError(self._path, f"byte {at} of the unpacked content", expected, found)
-
-
-def _places(content: int, shortest: int) -> np.ndarray:
-    return np.empty(content // shortest + 1, np.int64)
-
-
-def _stamps(records: np.ndarray) -> np.ndarray:
-    """Receive stamps, those of the venue where they are not defined; uint64."""
-    stamps = records["ts_recv"]
-    undefined = stamps == UNDEFINED_STAMP
-    return np.where(undefined, records["ts_event"], stamps) if undefined.any() else stamps

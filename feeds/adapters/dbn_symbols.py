@@ -19,6 +19,7 @@ from feeds.instruments import InstrumentSpec
 
 _NO_MULTIPLIER = 2**31 - 1
 _MAX_NUMBER = 2**32 - 1
+_LATEST = 2**63 - 1
 PRICE_UNIT = Decimal("1e-9")
 
 
@@ -50,17 +51,17 @@ class Symbols:
         return len(self._names)
 
     def codes(self, numbers: np.ndarray, stamps: np.ndarray) -> np.ndarray:
-        """Code of each record, uint32; a number nobody named becomes an instrument ``ID<number>``.
+        """Code of each record, int64; a number nobody named becomes an instrument ``ID<number>``.
 
         Args:
-            numbers: Venue's instrument numbers, uint32, shape ``(n,)``.
-            stamps: Receive stamps, uint64, shape ``(n,)``.
+            numbers: Venue's instrument numbers, int64, shape ``(n,)``.
+            stamps: Receive stamps, int64, shape ``(n,)``; negative where there is none.
         """
         from feeds.kernels.dbn_walk import resolve
 
         codes, unknown = resolve(numbers, stamps, *self._lookup())
         if unknown < len(numbers):
-            known = np.array(sorted(self._intervals), np.uint32)
+            known = np.array(sorted(self._intervals), np.int64)
             for number in np.setdiff1d(numbers[unknown:], known).tolist():
                 self._makeshift.add(self._note(number, f"ID{number}", 0))
             codes, unknown = resolve(numbers, stamps, *self._lookup())
@@ -155,8 +156,8 @@ class Symbols:
                 (number, *entry) for number, found in sorted(self._intervals.items()) for entry in sorted(found.items())
             ]
             self._table = (
-                np.array([row[0] for row in rows], np.uint32),
-                np.array([row[1] for row in rows], np.uint64),
+                np.array([row[0] for row in rows], np.int64),
+                np.array([min(row[1], _LATEST) for row in rows], np.int64),
                 np.array([row[2] for row in rows], np.int64),
             )
         return self._table

@@ -1,15 +1,16 @@
 """IEX's historical captures: DEEP 1.0 and TOPS 1.6 or 1.5 in IEX-TP over UDP, as pcap or pcapng, plain or gzip.
 
 DEEP's price level updates become a level feed (``L``; those that do not complete their event have FLAG_PARTIAL), TOPS'
-quote updates two ``Q`` rows, trade reports ``T`` of no side with the sale condition bits in ``condition`` (a single-price
-cross has FLAG_AUCTION), trading status messages ``H``. What else there is (trade breaks, auction information, official
-prices, operational halts, short-sale status, security and system events) is counted, not kept. ``ts_event`` is the
-message's stamp, ``ts_recv`` the capture's; the file's rows are those of one New York day, that of its first message.
+quote updates two ``Q`` rows, trade reports ``T`` of no side with the sale condition bits in ``condition`` (a
+single-price cross has FLAG_AUCTION), trading status messages ``H``. What else there is (trade breaks, auction
+information, official prices, operational halts, short-sale status, security and system events) is counted, not kept.
+``ts_event`` is the message's stamp, ``ts_recv`` the capture's; the file's rows are those of one New York day, that of
+its first message.
 
 Messages of a stream are numbered. Numbers that are missing, and a stream that begins anew at 1, are a problem
-``sequence_gap``; the first row of every instrument after one has FLAG_GAP, since nobody knows whose messages are missing.
-Messages that come again are a problem ``duplicate_packet`` and dropped. A capture that ends inside a packet is read up to
-there: ``truncated_tail``.
+``sequence_gap``; the first row of every instrument after one has FLAG_GAP, since nobody knows whose messages are
+missing. Messages that come again are a problem ``duplicate_packet`` and dropped. A capture that ends inside a packet
+is read up to there: ``truncated_tail``.
 
 Here: recognising and decoding files. Not here: captures (iex_capture.py), messages (feeds/kernels/iex_messages.py).
 """
@@ -69,7 +70,7 @@ class Iex:
 
         framing = Framing(head)
         found, _, _ = framing.payloads(head[framing.head_bytes :])
-        if first_segment(found.content, found.places, found.count) < 0:
+        if first_segment(found.content, found.places, found.found) < 0:
             return None
         return FileInfo(path, self.name, "tape", None, ())
 
@@ -173,15 +174,15 @@ class Messages:
         """
         for payloads in self._capture:
             self._others += payloads.others
-            if self._first_ns is None and payloads.count:
-                self._first_ns = self._kernel.first_stamp(payloads.content, payloads.places, payloads.count) or None
+            if self._first_ns is None and payloads.found:
+                self._first_ns = self._kernel.first_stamp(payloads.content, payloads.places, payloads.found) or None
             done = 0
-            while done < payloads.count:
+            while done < payloads.found:
                 done, count, how = self._kernel.decode(
                     payloads.content,
                     payloads.places,
                     done,
-                    payloads.count,
+                    payloads.found,
                     self._counters,
                     self._streams,
                     self._slots,
@@ -194,26 +195,25 @@ class Messages:
                 if count:
                     yield self._rows[:, :count]
                 self._check(payloads, done, how)
-            self._payloads += payloads.count
+            self._payloads += payloads.found
 
     def _check(self, payloads: Payloads, at: int, how: int) -> None:
         if how in (self._kernel.BAD_SEGMENT, self._kernel.TOO_MANY):
-            wanted = {
-                self._kernel.BAD_SEGMENT: "an IEX-TP segment with as many messages and bytes as it says",
-                self._kernel.TOO_MANY: f"at most {self._kernel.MOST_SYMBOLS} symbols and {self._kernel.MOST_STREAMS} streams",
-            }
+            wanted = "an IEX-TP segment with as many messages and bytes as it says"
+            if how == self._kernel.TOO_MANY:
+                wanted = f"at most {self._kernel.MOST_SYMBOLS} symbols and {self._kernel.MOST_STREAMS} streams"
             start, length = payloads.places[0, at], payloads.places[1, at]
             found = f"a segment of {length} bytes that begins {payloads.content[start : start + 16].tobytes().hex(' ')}"
-            raise UnreadableFileError(self._path, self._place(payloads, at), wanted[how], found)
+            raise UnreadableFileError(self._path, self._place(payloads, at), wanted, found)
 
     def _note(self, payloads: Payloads) -> None:
         kernel = self._kernel
         for kind, p, expected, found, messages in self._found[: self._counters[kernel.N_PROBLEMS]].tolist():
-            text = {
-                kernel.GAP: f"message {found} follows where {expected} was expected: {messages} messages are missing",
-                kernel.RESTART: f"the stream begins anew at message {found} where {expected} was expected: nobody knows "
-                "how many messages are missing",
-                kernel.REPEATED: f"messages from {found} on came where {expected} was expected: {messages} are repeated",
+            text = f"message {found} came where {expected} was expected: "
+            text += {
+                kernel.GAP: f"{messages} messages are missing",
+                kernel.RESTART: "the stream begins anew, nobody knows how many messages are missing",
+                kernel.REPEATED: f"{messages} messages are repeated",
             }[kind]
             name = "duplicate_packet" if kind == kernel.REPEATED else "sequence_gap"
             self._problems.append(SourceProblem(name, self._place(payloads, p), text))

@@ -35,14 +35,14 @@ class Payloads(NamedTuple):
     Attributes:
         content: uint8, the block.
         places: int64, shape ``(PAYLOAD_FIELDS, m)``.
-        count: Payloads of these.
+        found: Payloads of these.
         others: Packets without one.
         start: Byte of the unpacked capture at which the block begins.
     """
 
     content: np.ndarray
     places: np.ndarray
-    count: int
+    found: int
     others: int
     start: int
 

@@ -12,8 +12,10 @@ _SPELLED = {".": "-", "-": "--", " ": "_"}
 
 
 def symbol_id(symbol: str, venue: str) -> str:
-    """``SYMBOL.VENUE``, upper case: a dot becomes a dash, a dash two (``BRK.B`` is ``BRK-B``, ``ESH4-ESM4`` is
-    ``ESH4--ESM4``), a run of spaces one underscore, any other character its code (``AGM+`` is ``AGM_2B``).
+    """``SYMBOL.VENUE``, upper case.
+
+    A dot becomes a dash, a dash two (``BRK.B`` is ``BRK-B``, ``ESH4-ESM4`` is ``ESH4--ESM4``), a run of spaces one
+    underscore, any other character its code (``AGM+`` is ``AGM_2B``).
 
     Args:
         symbol: As the source writes it; must have a character that is no space.

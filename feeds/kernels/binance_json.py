@@ -18,11 +18,12 @@ from feeds.kernels.binance_tokens import (
     CLOSE,
     COLON,
     COMMA,
+    KEY_DATA,
+    KEY_STREAM,
     LIST,
-    OPEN,
     QUOTE,
     ZERO,
-    is_partial_book,
+    enter_message,
     is_text,
     level_list,
     literal,
@@ -54,9 +55,7 @@ _MAX_KEY = 12
 ) = range(19)  # fmt: skip
 _SLOTS = 19
 _DEPTH_EVENT, _TICKER_EVENT, _TRADE_EVENT, _AGG_EVENT = 1, 2, 3, 4
-
-
-_KEY_STREAM, _KEY_DATA = packed("stream"), packed("data")
+_KEY_RESULT = packed("result")
 _KEY_E, _KEY_EVENT_TIME, _KEY_T, _KEY_S = packed("e"), packed("E"), packed("T"), packed("s")
 _KEY_FIRST, _KEY_LAST, _KEY_PREVIOUS = packed("U"), packed("u"), packed("pu")
 _KEY_B, _KEY_A, _KEY_BID_SZ, _KEY_ASK_SZ = packed("b"), packed("a"), packed("B"), packed("A")
@@ -149,6 +148,8 @@ def _read_fields(
         # A key of 9 characters or more is known by its first 8 and its length.
         if length > 8 and not (key == _KEY_SNAPSHOT and length == 12):
             key = 0
+        if key in (KEY_STREAM, KEY_DATA, _KEY_RESULT):
+            return -1, seen, count
         letter, slot = text[at], -1
         if letter == QUOTE:
             slot = _decimal_slot(key)
@@ -163,6 +164,8 @@ def _read_fields(
                 elif at >= 0 and key in (_KEY_S, _KEY_SYMBOL):
                     slot = _SYMBOL
                     fields[slot] = is_text(text, first, symbol, length)
+                elif _number_slot(key) >= 0:
+                    return -1, seen, count
         elif letter == LIST:
             if key in (_KEY_B, _KEY_BIDS):
                 slot = _BIDS
@@ -176,6 +179,8 @@ def _read_fields(
                 return -1, seen, count
             value, at = whole_number(text, at)
             slot = _number_slot(key)
+            if key in (_KEY_E, _KEY_S, _KEY_SYMBOL):
+                return -1, seen, count
             if slot >= 0:
                 fields[slot] = time_ns(value) if slot <= _TRANSACTION_TIME else value
                 if fields[slot] < 0:
@@ -185,6 +190,8 @@ def _read_fields(
             if key == _KEY_MAKER:
                 slot = _MAKER
                 fields[slot] = value
+            elif _number_slot(key) >= 0 or _decimal_slot(key) >= 0 or key in (_KEY_E, _KEY_S, _KEY_SYMBOL):
+                return -1, seen, count
         if at < 0 or (slot >= 0 and seen >> slot & 1):
             return -1, seen, count
         if slot >= 0:
@@ -205,7 +212,7 @@ _NEED_TICKER = _bits(_SYMBOL, _LAST, _BID_PX, _BID_SZ, _ASK_PX, _ASK_SZ)
 _NEED_PRINT = _bits(_EVENT, _SYMBOL, _PRICE, _SIZE, _MAKER, _TRANSACTION_TIME)
 _NEED_SNAPSHOT = _bits(_SNAPSHOT_ID, _BIDS, _ASKS)
 _HAS_EVENT, _HAS_SYMBOL, _HAS_PREVIOUS = _bits(_EVENT), _bits(_SYMBOL), _bits(_PREVIOUS)
-_HAS_TRADE, _HAS_AGG = _bits(_TRADE_ID), _bits(_AGG_ID)
+_HAS_TRADE, _HAS_AGG, _HAS_SNAPSHOT = _bits(_TRADE_ID), _bits(_AGG_ID), _bits(_SNAPSHOT_ID)
 
 
 @njit(**INNER)
@@ -214,11 +221,10 @@ def _kind_of(seen: int, fields: np.ndarray, futures: bool, wrapped: bool) -> int
     if seen & _HAS_SYMBOL and fields[_SYMBOL] == 0:
         return ODD
     if not seen & _HAS_EVENT:
+        # A snapshot in a stream is a whole book of few levels; spot's book ticker has no event name.
         if seen & _NEED_SNAPSHOT == _NEED_SNAPSHOT:
-            # In a stream it is a whole book of few levels.
             return ODD if wrapped else SNAPSHOT
-        # Spot's book ticker has no event name.
-        return TICKER if seen & _NEED_TICKER == _NEED_TICKER else ODD
+        return TICKER if seen & _NEED_TICKER == _NEED_TICKER and not seen & _HAS_SNAPSHOT else ODD
     event = fields[_EVENT]
     if event == _DEPTH_EVENT and seen & _NEED_DEPTH == _NEED_DEPTH and (not futures or seen & _HAS_PREVIOUS):
         return DEPTH
@@ -230,29 +236,6 @@ def _kind_of(seen: int, fields: np.ndarray, futures: bool, wrapped: bool) -> int
         if event == _AGG_EVENT and seen & _HAS_AGG:
             return AGG_TRADE
     return ODD
-
-
-@njit(**INNER)
-def _enter(text: np.ndarray, at: int) -> tuple[int, bool]:
-    """Behind the brace that opens the message, and whether it is wrapped: ``{"stream":"...","data":{``."""
-    if text[at] != OPEN:
-        return -1, False
-    plain = at + 1
-    if text[plain] != QUOTE:
-        return -1, False
-    key, length, at = short_text(text, plain + 1)
-    if at < 0 or key != _KEY_STREAM or length != 6:
-        return plain, False
-    if text[at] != COLON or text[at + 1] != QUOTE:
-        return -1, False
-    name = at + 2
-    _, length, at = short_text(text, name)
-    if at < 0 or is_partial_book(text, name, length) or text[at] != COMMA or text[at + 1] != QUOTE:
-        return -1, False
-    key, length, at = short_text(text, at + 2)
-    if at < 0 or key != _KEY_DATA or length != 4 or text[at] != COLON or text[at + 1] != OPEN:
-        return -1, False
-    return at + 2, True
 
 
 @njit(**INNER)
@@ -325,7 +308,7 @@ def scan_lines(
         start, before, kind, seen = at, count, ODD, 0
         record[RECV_NS], at = receive_stamp(text, at)
         if at >= 0:
-            at, wrapped = _enter(text, at)
+            at, wrapped = enter_message(text, at)
             if at >= 0:
                 at, seen, count = _read_fields(text, at, symbol, places, fields, sides, prices, sizes, count)
                 if at >= 0 and wrapped:

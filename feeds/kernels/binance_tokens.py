@@ -24,6 +24,9 @@ def packed(text: str) -> int:
     return int.from_bytes(text.encode()[:8], "little")
 
 
+KEY_STREAM, KEY_DATA = packed("stream"), packed("data")
+
+
 @njit(**INNER)
 def short_text(text: np.ndarray, at: int) -> tuple[Int, int, int]:
     """A string behind its opening quote: its first 8 bytes packed, its length, the place behind its closing quote."""
@@ -134,7 +137,32 @@ def receive_stamp(text: np.ndarray, at: int) -> tuple[Int, int]:
 def is_partial_book(text: np.ndarray, at: int, length: int) -> bool:
     """Whether a stream is one of whole books of few levels, ``...@depth20``: its messages look like diffs."""
     for k in range(length - 6):
-        if text[at + k] == AT:
+        # An @, a d, an h four further on, a digit.
+        if text[at + k] == AT and text[at + k + 1] == 100 and text[at + k + 5] == 104:
             digit = np.int64(text[at + k + 6]) - ZERO
-            return bool(text[at + k + 1] == 100 and text[at + k + 5] == 104 and 0 <= digit <= 9)
+            if 0 <= digit <= 9:
+                return True
     return False
+
+
+@njit(**INNER)
+def enter_message(text: np.ndarray, at: int) -> tuple[int, bool]:
+    """Behind the brace that opens the message, and whether it is wrapped: ``{"stream":"...","data":{``."""
+    if text[at] != OPEN:
+        return -1, False
+    plain = at + 1
+    if text[plain] != QUOTE:
+        return -1, False
+    key, length, at = short_text(text, plain + 1)
+    if at < 0 or key != KEY_STREAM or length != 6:
+        return plain, False
+    if text[at] != COLON or text[at + 1] != QUOTE:
+        return -1, False
+    name = at + 2
+    _, length, at = short_text(text, name)
+    if at < 0 or is_partial_book(text, name, length) or text[at] != COMMA or text[at + 1] != QUOTE:
+        return -1, False
+    key, length, at = short_text(text, at + 2)
+    if at < 0 or key != KEY_DATA or length != 4 or text[at] != COLON or text[at + 1] != OPEN:
+        return -1, False
+    return at + 2, True

@@ -1,12 +1,12 @@
 """Compiled mapping of Databento's records of ten price levels to a feed of levels.
 
 Every record states the ten best levels of both sides after it (of a trade: those it met). What differs from the record
-before becomes ``L`` rows, those with size 0 first, so that the sides do not cross on the way; a trade is a ``T`` before
-them. The rows of a record state the book as it stands after the last of them.
+before becomes ``L`` rows, those with size 0 first, so that the sides do not cross on the way; a trade is a ``T``
+before them. The rows of a record state the book as it stands after the last of them.
 
 The view is the book: a price that leaves the ten levels gets size 0, whether it was cancelled or pushed out by better
-ones, and its size again when it comes back. The first record of an instrument is written as an ``R`` and all its levels,
-all FLAG_SNAPSHOT.
+ones, and its size again when it comes back. The first record of an instrument is written as an ``R`` and all its
+levels, all FLAG_SNAPSHOT.
 
 Here: the kernels. Not here: records (dbn_walk.py), the best level alone (dbn_quotes.py).
 """

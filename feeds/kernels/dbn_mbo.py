@@ -9,10 +9,11 @@ part, and what becomes of these orders in the book (C, M or a new A); neither T 
   ``C`` or ``M``, or an ``A`` where the fills had used up all that was shown (a refreshed iceberg: it queues anew);
 - the T is left out as far as fills account for it, the rest stays a ``T`` behind them;
 - fills of the aggressor itself (an order that was changed so that it trades) print nothing;
-- a trade without aggressor that has fills is an auction's: one ``T`` with FLAG_AUCTION. Its fills are left out, and what
-  they did to the book stays as told, in C and M.
+- a trade without aggressor that has fills is an auction's: one ``T`` with FLAG_AUCTION. Its fills are left out, and
+  what they did to the book stays as told, in C and M.
 
-Records without F_LAST have FLAG_PARTIAL; where the last record of an event is left out, the row before it ends the event.
+Records without F_LAST have FLAG_PARTIAL; where the last record of an event is left out, the row before it ends the
+event.
 
 Here: the kernels. Not here: records (dbn_walk.py), the table of orders (dbn_orders.py).
 """

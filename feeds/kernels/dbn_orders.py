@@ -30,7 +30,7 @@ def new_table(slots: int = 4096) -> np.ndarray:
 @njit(**INNER)
 def _home(order: int, instrument: int, mask: int) -> int:
     mixed = np.uint64(order) * _ORDER_FACTOR ^ np.uint64(instrument) * _INSTRUMENT_FACTOR
-    return np.int64(mixed >> _SHIFT) & mask
+    return int(np.int64(mixed >> _SHIFT)) & mask
 
 
 @njit(**INNER)

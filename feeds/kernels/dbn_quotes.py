@@ -1,9 +1,9 @@
 """Compiled mapping of Databento's records of trades and of the best bid and offer.
 
 A trade is a ``T``; any other change of the best bid and offer a ``Q`` of the side that changed, with what this side is
-then (0 x 0: nothing), or one of each side where the record names none. Where records state the book it is that after the
-record; of a trade that is the book it met, as the removal of what traded is a record of its own. ``tbbo`` keeps the
-trades only: its books are those the trades met.
+then (0 x 0: nothing), or one of each side where the record names none. Where records state the book it is that after
+the record; of a trade that is the book it met, as the removal of what traded is a record of its own. ``tbbo`` keeps
+the trades only: its books are those the trades met.
 
 Here: the kernels. Not here: records (dbn_walk.py), ten levels (dbn_levels.py).
 """
@@ -84,7 +84,7 @@ def fold_quotes(
     bad: np.ndarray,
     rows: np.ndarray,
 ) -> tuple[int, int]:
-    """Turn records with the best bid and offer into rows; see `fold_trades`, `state_book`; ``rows`` is ``(BOOK_FIELDS, 3 n)``."""
+    """Turn records with the best bid and offer into rows, ``(BOOK_FIELDS, 3 n)``; see `fold_trades`, `state_book`."""
     at, silent = 0, 0
     last_row[:] = -1
     for i in range(records.shape[1]):
@@ -138,14 +138,14 @@ def level_of(levels: np.ndarray, i: int, side: int, k: int) -> tuple[int, int]:
     size = (levels[i, 4 * k + 2] >> (32 if side == ASK else 0)) & 0xFFFFFFFF
     price = levels[i, 4 * k + (1 if side == ASK else 0)]
     if size == 0 or price == UNDEFINED_PRICE:
-        return np.int64(UNDEFINED_PRICE), np.int64(0)
+        return UNDEFINED_PRICE, 0
     return price, size
 
 
 @njit(**INNER)
 def price_of(stated: int, unit: int) -> int:
     """A price in the rows' unit, 0 where none is defined."""
-    return np.int64(0) if stated == UNDEFINED_PRICE else stated // unit
+    return 0 if stated == UNDEFINED_PRICE else stated // unit
 
 
 @njit(**INNER)

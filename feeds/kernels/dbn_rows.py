@@ -14,7 +14,7 @@ from feeds.schema import ACTION_CODE, FLAG_AUCTION, FLAG_GAP, FLAG_PARTIAL, FLAG
 ADD, MODIFY, CANCEL, FILL = (ACTION_CODE[name] for name in "AMCF")
 TRADE, CLEAR, QUOTE, LEVEL = (ACTION_CODE[name] for name in "TRQL")
 BID, ASK, NO_SIDE = (SIDE_CODE[name] for name in "BAN")
-#: Fields of a block of records, int64, shape ``(RECORD_FIELDS, n)``; actions and sides are codes, -1 where there is none.
+#: Fields of a block of records, int64, shape ``(RECORD_FIELDS, n)``; actions and sides are codes, -1 where unknown.
 IN_EVENT, IN_RECV, IN_ORDER, IN_PRICE, IN_SIZE, IN_ACTION, IN_SIDE, IN_FLAGS, IN_CODE = range(9)
 RECORD_FIELDS = 9
 #: What Databento's "None" action is mapped to; it makes no row.

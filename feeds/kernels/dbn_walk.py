@@ -8,7 +8,20 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from feeds.kernels.dbn_rows import LAST
+from feeds.kernels.dbn_rows import (
+    ACTION_OF_BYTE,
+    IN_ACTION,
+    IN_CODE,
+    IN_EVENT,
+    IN_FLAGS,
+    IN_ORDER,
+    IN_PRICE,
+    IN_RECV,
+    IN_SIDE,
+    IN_SIZE,
+    LAST,
+    SIDE_OF_BYTE,
+)
 
 _UNIT = 4  #: bytes a record's length counts
 _HEADER = 16
@@ -36,7 +49,7 @@ def walk(
     """
     at, n_found, n_others = 0, 0, 0
     while at < content.size:
-        length = np.int64(content[at]) * _UNIT
+        length = int(np.int64(content[at])) * _UNIT
         if length < _HEADER:
             return at, n_found, n_others, BAD_LENGTH
         if at + length > content.size:
@@ -69,26 +82,62 @@ def gathered(content: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
+def unpack(words: np.ndarray, places: np.ndarray, by_order: bool, fields: np.ndarray) -> None:
+    """Read the fields of records, in one pass.
+
+    Args:
+        words: The block as uint32, little endian.
+        places: Bytes at which the records begin, int64, shape ``(n,)``.
+        by_order: Whether they are market by order; else they begin as a trade does.
+        fields: Receives them, int64, shape ``(RECORD_FIELDS, n)``; as code the venue's instrument number.
+    """
+    for i in range(places.size):
+        w = places[i] >> 2
+        fields[IN_CODE, i] = words[w + 1]
+        fields[IN_EVENT, i] = _long(words, w + 2)
+        if by_order:
+            fields[IN_ORDER, i] = _long(words, w + 4)
+            w += 2
+            kinds = np.int64(words[w + 7])
+            flags, action, side = kinds & 255, kinds >> 16 & 255, kinds >> 24
+        else:
+            fields[IN_ORDER, i] = 0
+            kinds = np.int64(words[w + 7])
+            action, side, flags = kinds & 255, kinds >> 8 & 255, kinds >> 16 & 255
+        fields[IN_PRICE, i] = _long(words, w + 4)
+        fields[IN_SIZE, i] = words[w + 6]
+        fields[IN_ACTION, i] = ACTION_OF_BYTE[action]
+        fields[IN_SIDE, i] = SIDE_OF_BYTE[side]
+        fields[IN_FLAGS, i] = flags
+        fields[IN_RECV, i] = _long(words, w + 8)
+
+
+@njit(cache=True, nogil=True)
+def _long(words: np.ndarray, at: int) -> int:
+    return int(np.int64(words[at]) | np.int64(words[at + 1]) << 32)
+
+
+@njit(cache=True, nogil=True)
 def resolve(
     ids: np.ndarray, stamps: np.ndarray, known: np.ndarray, starts: np.ndarray, codes: np.ndarray
 ) -> tuple[np.ndarray, int]:
     """Instrument code of each record: that of the last interval of its number that has begun.
 
     Args:
-        ids: Venue's instrument numbers, uint32, shape ``(n,)``.
-        stamps: Receive stamps, uint64, shape ``(n,)``.
-        known: Numbers that are known, ascending, a number as often as it has intervals; uint32, shape ``(k,)``.
-        starts: First moment of each interval, uint64, ascending within a number, the first one 0; shape ``(k,)``.
+        ids: Venue's instrument numbers, int64, shape ``(n,)``.
+        stamps: Receive stamps, int64, shape ``(n,)``; negative where there is none.
+        known: Numbers that are known, ascending, a number as often as it has intervals; int64, shape ``(k,)``.
+        starts: First moment of each interval, int64, ascending within a number, the first one 0; shape ``(k,)``.
         codes: Code of each interval, int64.
 
     Returns:
-        ``(codes, unknown)``: uint32 of shape ``(n,)``, and the index of the first record whose number is not known; n
+        ``(codes, unknown)``: int64 of shape ``(n,)``, and the index of the first record whose number is not known; n
         where there is none.
     """
-    out = np.zeros(ids.size, np.uint32)
+    out = np.zeros(ids.size, np.int64)
     at = 0
     for i in range(ids.size):
-        if at >= known.size or known[at] != ids[i] or starts[at] > stamps[i]:
+        if at >= known.size or known[at] != ids[i] or (starts[at] > stamps[i] and starts[at] > 0):
             at = np.searchsorted(known, ids[i])
             if at == known.size or known[at] != ids[i]:
                 return out, i
@@ -115,7 +164,7 @@ def closed_until(flags: np.ndarray, codes: np.ndarray, opened: np.ndarray) -> in
     """How many records lead up to the last moment at which no instrument's event was under way.
 
     Args:
-        flags: Databento's flags of each record, uint8, shape ``(n,)``.
+        flags: Databento's flags of each record, int64, shape ``(n,)``.
         codes: Instrument of each.
         opened: Zeros, one an instrument, uint8; used up.
     """

@@ -64,9 +64,9 @@ _HALTED, _ACCEPTING, _PAUSED, _TRADING = (ord(letter) for letter in "HOPT")
 
 @njit(**INNER)
 def _number(content: np.ndarray, at: int, length: int) -> int:
-    value = np.int64(0)
+    value = 0
     for k in range(length):
-        value |= np.int64(content[at + k]) << (8 * k)
+        value |= int(np.int64(content[at + k])) << (8 * k)
     return value
 
 
@@ -76,7 +76,7 @@ def is_segment(content: np.ndarray, start: int, length: int) -> bool:
     if length < SEGMENT_HEADER or content[start] != 1:
         return False
     protocol = _number(content, start + 2, 2)
-    return protocol == DEEP or protocol == TOPS or protocol == TOPS_15
+    return protocol in (DEEP, TOPS, TOPS_15)
 
 
 @njit(**ENTRY)
@@ -93,9 +93,10 @@ def first_stamp(content: np.ndarray, payloads: np.ndarray, count: int) -> int:
     """Stamp of the first message, 0 where there is none; see `decode`."""
     for p in range(count):
         start = payloads[START, p]
-        if is_segment(content, start, payloads[LENGTH, p]) and _number(content, start + 14, 2) > 0:
-            if payloads[LENGTH, p] >= SEGMENT_HEADER + 2 + _STAMPED_BYTES:
-                return _number(content, start + SEGMENT_HEADER + 4, 8)
+        length = payloads[LENGTH, p]
+        stamped = length >= SEGMENT_HEADER + 2 + _STAMPED_BYTES
+        if stamped and is_segment(content, start, length) and _number(content, start + 14, 2) > 0:
+            return _number(content, start + SEGMENT_HEADER + 4, 8)
     return 0
 
 
@@ -176,7 +177,7 @@ def _whole(content: np.ndarray, place: int, size: int, messages: int) -> bool:
 
 @njit(**INNER)
 def _least(kind: int) -> int:
-    if kind == _BUY_LEVEL or kind == _SELL_LEVEL:
+    if kind in (_BUY_LEVEL, _SELL_LEVEL):
         return _LEVEL_BYTES
     if kind == _TRADE_REPORT:
         return _TRADE_BYTES
@@ -252,8 +253,8 @@ def _message(
 ) -> int:
     """Rows of one message."""
     kind = np.int64(content[place])
-    marked = kind == _BUY_LEVEL or kind == _SELL_LEVEL or kind == _TRADE_REPORT
-    if not (marked or kind == _QUOTE_UPDATE or kind == _TRADING_STATUS):
+    marked = kind in (_BUY_LEVEL, _SELL_LEVEL, _TRADE_REPORT)
+    if not (marked or kind in (_QUOTE_UPDATE, _TRADING_STATUS)):
         counters[BY_TYPE + kind] += 1
         return at
     bits, stamp = np.int64(content[place + 1]), _number(content, place + 2, 8)

@@ -3,7 +3,8 @@
 Sources: "PCAP Capture File Format" and "PCAP Next Generation (pcapng) Capture File Format" of the IETF's opsawg; IEEE
 802.1Q for VLAN tags; RFC 791 and RFC 768.
 
-Here: the kernels. Not here: the head of a capture (feeds/adapters/iex_capture.py), what a payload means (iex_messages.py).
+Here: the kernels. Not here: the head of a capture (feeds/adapters/iex_capture.py), what a payload means
+(iex_messages.py).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _IPV4, _UDP = 0x0800, 17
 
 @njit(**INNER)
 def _u16(content: np.ndarray, at: int, swapped: int) -> int:
-    low, high = np.int64(content[at]), np.int64(content[at + 1])
+    low, high = int(np.int64(content[at])), int(np.int64(content[at + 1]))
     return low << 8 | high if swapped else high << 8 | low
 
 
@@ -155,10 +156,10 @@ def _units_per_s(content: np.ndarray, at: int, end: int, swapped: int) -> int:
         if option == 0:
             break
         if option == _RESOLUTION and length >= 1 and at + 5 <= end:
-            power = np.int64(content[at + 4])
+            power = int(np.int64(content[at + 4]))
             if power & 128:
-                return np.int64(1) << (power & 127) if power & 127 <= 33 else 0
-            return np.int64(10) ** power if power <= 9 else 0
+                return 1 << (power & 127) if power & 127 <= 33 else 0
+            return 10**power if power <= 9 else 0
         at += 4 + (length + 3) // 4 * 4
     return 1_000_000
 
@@ -167,7 +168,7 @@ def _units_per_s(content: np.ndarray, at: int, end: int, swapped: int) -> int:
 def _datagram(content: np.ndarray, at: int, size: int, link: int) -> tuple[int, int]:
     """``(start, length)`` of the UDP payload of a packet; length -1: it is another packet or not whole."""
     end = at + size
-    if link == ETHERNET or link == COOKED:
+    if link in (ETHERNET, COOKED):
         head = 14 if link == ETHERNET else 16
         if size < head:
             return 0, -1
@@ -182,7 +183,7 @@ def _datagram(content: np.ndarray, at: int, size: int, link: int) -> tuple[int, 
         return 0, -1
     if at + 20 > end or content[at] >> 4 != 4 or content[at + 9] != _UDP:
         return 0, -1
-    head = np.int64(content[at] & 15) * 4
+    head = int(np.int64(content[at] & 15)) * 4
     fragment = _u16(content, at + 6, 1) & 0x3FFF
     if head < 20 or fragment or at + head + 8 > end:
         return 0, -1

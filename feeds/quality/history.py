@@ -29,7 +29,7 @@ QUALITY_FIGURES: Mapping[str, Any] = {
     "rows_in": pl.Int64,  # raw rows
     "rows_clean": pl.Int64,
     "rows_rejected": pl.Int64,
-    "rejected_share": pl.Float64,  # of rows_in, without rows outside the session and opening snapshots
+    "rejected_share": pl.Float64,  # of rows_in, those of BY_DESIGN not counted
     "volume_lots": pl.Int64,
     "trades": pl.Int64,
     "spread_median_bps": pl.Float64,  # over rows with a two-sided book; null without one
@@ -40,7 +40,19 @@ QUALITY_FIGURES: Mapping[str, Any] = {
     "session_s": pl.Float64,
 }
 #: Rejections that say nothing about the quality of a source.
-BY_DESIGN = frozenset({"outside_session", "snapshot", "closing_snapshot"})
+BY_DESIGN = frozenset(
+    {
+        "outside_session",
+        "snapshot",
+        "closing_snapshot",
+        "auction_print",
+        "trading_halt",
+        "quoting_only",
+        "inside_event",
+        "other_exchange",
+        "merged_stamp",
+    }
+)
 
 CALENDAR: Mapping[str, Any] = {
     "date": pl.String,

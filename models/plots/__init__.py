@@ -18,6 +18,7 @@ from models.plots.importance import grouped_importance
 from models.plots.market import bar_chart, feature_distribution, price_and_spread
 from models.plots.performance import cumulative_return, drawdown
 from models.plots.quality import data_quality_calendar, rejected_by_reason
+from models.plots.quality_drift import drift_panel
 from models.plots.regimes import regime_ribbon
 from models.plots.sentiment import sentiment_timeline
 from models.plots.simulator import flow_rates, realism_bands
@@ -36,6 +37,7 @@ __all__ = [
     "cumulative_return",
     "data_quality_calendar",
     "drawdown",
+    "drift_panel",
     "feature_distribution",
     "flow_rates",
     "grouped_importance",

@@ -44,7 +44,7 @@ def build_report(inputs: ReportInputs) -> ReportContent:
         SchemaError: A frame lacks a column its plot cannot do without.
     """
     sections = [
-        quality_section(inputs),
+        quality_section(inputs, inputs.quality_history),
         market_section(inputs),
         sentiment_section(inputs),
         alpha_section(inputs),

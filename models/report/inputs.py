@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from feeds.instruments import InstrumentSpec
+from models.report.quality_inputs import QualityInputs
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,7 @@ class ReportInputs:
         quality: date, symbol, table, expectation, rows_failed; status ("pass", "warn", "fail", "missing") or
             passed and blocking (bool); column, rows_checked, examples optional. All dates; tables show the
             night's.
+        quality_history: Quality over the dates and drift, see `QualityInputs`; None: the night's checks only.
         ingest: symbol, rows_in, clean, rejected; date optional.
         rejected: reason, rows; symbol optional.
         excluded: Instrument -> why it is not in the night's universe.
@@ -264,6 +266,7 @@ class ReportInputs:
     description: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     quality: pl.DataFrame | None = None
+    quality_history: QualityInputs | None = None
     ingest: pl.DataFrame | None = None
     rejected: pl.DataFrame | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)

@@ -17,13 +17,13 @@ from feeds.adapters.base import ParsedTicks, chunks_of, joined
 from feeds.errors import RowAccountingError, StudyError, UnreadableFileError
 from feeds.schema import RAW_TICKS, REJECTED_TICKS, empty
 from feeds.tape import load_index, read_tape
-from tests.support import binance_files, dbn_files, fx_files, itch_files, mapped_files
+from tests.support import binance_files, dbn_files, fx_files, iex_files, itch_files, mapped_files
 from tests.support.market_files import write_bitstamp_capture, write_lobster_day, write_us_equity_day
 
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of files. ``actions`` are among those its rows have; a tape holds more instruments than the one named."""
+    """One kind of files. ``actions`` are among those its rows have; a tape holds more instruments than this one."""
 
     format: str
     instrument: str
@@ -104,8 +104,15 @@ CASES = {
         for market in binance_files.ARCHIVE_INSTRUMENT
     },
     "itch": Case("itch", itch_files.INSTRUMENT, itch_files.DATE, lambda f: itch_files.write_itch_day(f, 7), rows=100),
-    "dbn_mbo": Case("dbn", dbn_files.INSTRUMENT, dbn_files.DATE, lambda f: dbn_files.write_dbn_day(f, 8), rows=100),
-    "mapped": Case("mapped", "AAA.DEMO", "2024-01-02", lambda f: mapped_files.write_mapped_day(f, 9), rows=50),
+    "dbn": Case("dbn", dbn_files.DBN_INSTRUMENT, dbn_files.DBN_DATE, lambda f: dbn_files.write_dbn_day(f, 8), rows=50),
+    "iex": Case("iex", iex_files.IEX_INSTRUMENT, iex_files.IEX_DATE, lambda f: iex_files.write_iex_day(f, 8), rows=50),
+    "mapped": Case(
+        "mapped",
+        mapped_files.MAPPED_INSTRUMENTS[0],
+        mapped_files.MAPPED_DATES[0],
+        lambda f: mapped_files.write_mapped_day(f, 9, kind="csv.gz"),
+        rows=50,
+    ),
 }
 #: Captures that by nature end anywhere: what is missing is reported, not refused.
 ENDS_ANYWHERE: frozenset[str] = frozenset({"iex"})
@@ -142,7 +149,7 @@ def test_a_file_is_claimed_by_one_adapter_only(case, tmp_path):
 
 def test_a_zip_is_recognised_under_any_name(case, tmp_path):
     for path in case.write(tmp_path):
-        if path.suffix == ".zip" and case.format != "binance_archive":
+        if path.suffix == ".zip":
             renamed = path.rename(tmp_path / f"{path.stem}_copy (1).dat")
             assert sniff(renamed).instrument == case.instrument
 
@@ -225,7 +232,9 @@ def test_a_file_cut_short_anywhere_is_refused_by_name(name, data, tmp_path):
     assert caught.value.path.startswith(str(folder)) and caught.value.position
 
 
-@pytest.mark.parametrize("name", ["us_equity_tick", "lobster_zip", "bitstamp", "fx_tick", "binance_raw_spot", "binance_archive_um"])
+@pytest.mark.parametrize(
+    "name", ["us_equity_tick", "lobster_zip", "bitstamp", "fx_tick", "binance_raw_spot", "binance_archive_um", "mapped"]
+)
 def test_a_flipped_byte_inside_compressed_data_is_refused(name, tmp_path):
     case = CASES[name]
     files = case.files(tmp_path)

@@ -153,7 +153,7 @@ def test_lost_diffs_are_a_problem_and_flag_the_row_behind(tmp_path, market):
     messages = [
         snapshot(market, 100, [(10, 5)], []),
         depth(market, 100, 101, 99, [(2, 2)], []),
-        depth(market, 110, 111, 109, [(3, 3), (4, 4)], []),
+        depth(market, 103, 111, 102, [(3, 3), (4, 4)], []),
         depth(market, 112, 113, 111, [(5, 5)], []),
     ]
     result = parsed(tmp_path, messages)
@@ -166,6 +166,7 @@ def test_lost_diffs_are_a_problem_and_flag_the_row_behind(tmp_path, market):
 @pytest.mark.parametrize(("market", "first", "previous", "lost"), [
     ("spot", 101, 0, False), ("spot", 102, 0, True), ("spot", 90, 0, False),
     ("usdm", 100, 99, False), ("usdm", 103, 100, False), ("usdm", 103, 98, True), ("usdm", 103, 102, True),
+    ("usdm", 101, 98, True),
 ])  # fmt: skip
 def test_the_first_diff_behind_a_snapshot_must_contain_it(tmp_path, market, first, previous, lost):
     messages = [snapshot(market, 100, [(10, 5)], []), depth(market, first, 120, previous, [(2, 2)], [])]
@@ -214,6 +215,18 @@ def test_a_later_snapshot_restates_the_diffs_it_does_not_know(tmp_path, market):
         ("B", 6, 6, 0),
     ]
     assert len(result.problems) == 1
+
+
+@pytest.mark.parametrize("market", MARKETS)
+@pytest.mark.parametrize(("stated", "left"), [(105, FLAG_GAP), (106, 0)])
+def test_a_later_snapshot_closes_a_gap_or_leaves_it_open(tmp_path, market, stated, left):
+    messages = [
+        snapshot(market, 100, [(10, 5)], []),
+        depth(market, 99, 105, 98, [(2, 2)], []),
+        depth(market, 107, 125, 106, [(3, 3)], []),
+        snapshot(market, stated, [(10, 6)], []),
+    ]
+    assert levels(parsed(tmp_path, messages).frame)[-1] == ("B", 3, 3, FLAG_SNAPSHOT | left)
 
 
 def test_a_later_snapshot_that_nothing_continues_is_rejected(tmp_path):
@@ -475,6 +488,10 @@ TIMES = st.one_of(st.integers(NOON_MS, NOON_MS + 10**6), st.sampled_from([NOON_M
 PAIRS = st.lists(st.tuples(DECIMALS, DECIMALS).map(list), max_size=3)
 
 
+KEYS = ["zzz", "lastUpdateId", "symbol", "M", "X", "stream", "data", "result", "id", "bids", "lastUpda"]
+KEYS += list("eEsTuUpqbBaAtmf")
+
+
 @st.composite
 def random_messages(draw):
     market, kind = (
@@ -500,10 +517,12 @@ def random_messages(draw):
             data[key] = draw(TIMES)
     if draw(st.integers(0, 5)) == 0:
         del data[draw(st.sampled_from(sorted(data)))]
-    if draw(st.integers(0, 5)) == 0:
-        data[draw(st.sampled_from(["zzz", "lastUpdateId", "symbol", "e", "s", "M", "X"]))] = draw(
-            st.one_of(DECIMALS, IDS, st.text(max_size=4), st.just("XRPUSDT"))
+    if draw(st.integers(0, 2)) == 0:
+        data[draw(st.sampled_from(KEYS))] = draw(
+            st.one_of(DECIMALS, IDS, st.text(max_size=4), st.just("XRPUSDT"), st.booleans())
         )
+    if "stream" in message and draw(st.integers(0, 9)) == 0:
+        message["stream"] = draw(st.sampled_from(["x@depth20", "x@y@depth5", "@depth", "x@dxxxh1", None, 5]))
     keys = draw(st.permutations(sorted(data)))
     shuffled = {key: data[key] for key in keys}
     message = {**message, "data": shuffled} if "data" in message else shuffled

@@ -8,6 +8,8 @@ import pytest
 
 from feeds.adapters.dbn_fold import LevelFold, OrderFold, QuoteFold
 from feeds.adapters.dbn_records import RTYPE_MBO, RTYPE_MBP_1, RTYPE_MBP_10, layout
+from feeds.kernels.dbn_rows import IN_CODE, RECORD_FIELDS
+from feeds.kernels.dbn_walk import unpack
 from feeds.schema import ACTIONS, FLAG_AUCTION, FLAG_GAP, FLAG_PARTIAL, FLAG_SNAPSHOT, SIDES
 from tests.support.dbn_files import LAST, MAYBE_BAD, NO_PRICE, NO_STAMP, SNAPSHOT, mbo, order_flow, trade
 
@@ -15,10 +17,16 @@ UNIT = 10**7
 
 
 def folded(fold, records, rtype, codes=None):
-    raw = np.frombuffer(b"".join(records), layout(rtype, False))
-    codes = np.zeros(len(raw), np.uint32) if codes is None else np.asarray(codes, np.uint32)
+    content = b"".join(records)
+    size = layout(rtype, False).itemsize
+    places = np.arange(0, len(content), size)
+    fields = np.empty((RECORD_FIELDS, len(places)), np.int64)
+    unpack(np.frombuffer(content, "<u4"), places, rtype == RTYPE_MBO, fields)
+    fields[IN_CODE] = 0 if codes is None else codes
+    raw = np.frombuffer(content, layout(rtype, False))
+    levels = raw["levels"].view("<i8") if "levels" in raw.dtype.names else None
     rows = []
-    for block in fold(raw, codes, UNIT):
+    for block in fold(fields, levels, UNIT):
         for row in block.T.tolist():
             named = dict(zip(fold.names, row, strict=True))
             rows.append(named | {"action": ACTIONS[named["action"]], "side": SIDES[named["side"]]})

@@ -140,6 +140,8 @@ def test_a_server_that_does_not_give_the_range_asked_for_harms_nothing(server, t
     server.moods[f"/{file.path}"] = ["cut:10000", mood]
     (result,) = fetch(server, [file], tmp_path)
     assert result.state == "downloaded" and content_of(result) == CONTENT + b"\0"
+    starts = [start for start, _ in server.asked(f"/{file.path}")]
+    assert starts == [None, "bytes=10000-", *[None] * (mood == "wrong_range")]
 
 
 def test_a_part_as_long_as_the_file_is_told_by_its_checksum(server, tmp_path):

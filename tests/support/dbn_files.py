@@ -158,7 +158,8 @@ def order_flow(seed: int, events: int, instrument: int = 17) -> list[bytes]:
         elif what < 0.75:
             order = rng.choice(sorted(live))
             live[order][2] = rng.randrange(1, 30)
-            records.append(mbo("M", *live[order][:1], order, *live[order][1:], LAST, at, instrument))
+            side, price, size = live[order]
+            records.append(mbo("M", side, order, price, size, LAST, at, instrument))
         else:
             _execute(rng, live, records, at, instrument)
     return records

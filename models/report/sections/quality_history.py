@@ -56,7 +56,10 @@ def _states(found: QualityInputs) -> Table:
     share = pl.col("faulty") / pl.when(pl.col("rows_in") > 0).then(pl.col("rows_in"))
     frame = frame.with_columns(rejected_share=share).drop("faulty")
     labels = {f"days_{state}": state for state in STATES} | {"gaps": "lost messages", "rejected_share": "faulty (%)"}
-    note = "Instruments by state. Faulty: rows rejected for another reason than lying outside the session."
+    note = (
+        "Instruments by state. Faulty: rows rejected for another reason than by design (outside the session, "
+        "snapshots, auctions)."
+    )
     return Table("State of the last dates", note, frame, labels=labels)
 
 
