@@ -177,13 +177,27 @@ def _results(store: StudyStore, dates: list[str]) -> pl.DataFrame:
     import polars as pl
 
     lake = store.lake
-    frames = [results_frame(None)]
+    frames = [results_frame(None), _unclean(store, dates)]
     for table in (*INSTRUMENT_DAY_TABLES, "invariants"):
         for date in dates:
             frames += [lake.read(f"quality_{table}", date, name) for name in lake.symbols(f"quality_{table}", date)]
     for table in DATE_TABLES:
         frames += [lake.read(f"quality_{table}", date) for date in dates if lake.exists(f"quality_{table}", date)]
     return pl.concat(frames)
+
+
+def _unclean(store: StudyStore, dates: list[str]) -> pl.DataFrame:
+    """A failure for each instrument-day whose raw ticks never became clean ones."""
+    import polars as pl
+
+    from feeds.quality.run import ExpectationResult, SuiteResult
+
+    failed = ExpectationResult("some rows are left after cleaning", None, True, False, 0, 0, ())
+    result = SuiteResult("clean_ticks", False, (failed,))
+    days = [(date, symbol) for date in dates for symbol in store.lake.symbols("raw_ticks", date)]
+    missing = [day for day in days if not store.lake.exists("clean_ticks", *day)]
+    frames = [results_frame(result, date, symbol) for date, symbol in missing]
+    return pl.concat([results_frame(None), *frames])
 
 
 def _figures(store: StudyStore, dates: list[str]) -> pl.DataFrame:

@@ -23,6 +23,12 @@ def is_of_unpriced_order(spec: InstrumentSpec) -> pl.Expr:
 
 
 def is_repeated_addition() -> pl.Expr:
-    """An order id added again with the same side, price and size."""
+    """An order id added again with the same side, price and size, nothing having been taken off it since.
+
+    What was filled or cancelled may come back under its id: an iceberg order shows its next part so.
+    """
     key = ["action", "order_id", "side", "price", "size"]
-    return (pl.col("action") == "A") & (pl.col("order_id") != 0) & ~pl.struct(key).is_first_distinct()
+    again = (pl.col("action") == "A") & (pl.col("order_id") != 0) & ~pl.struct(key).is_first_distinct()
+    added = pl.when(pl.col("action").is_in(["A", "C", "F"])).then(pl.col("action") == "A")
+    stands = added.shift(1).forward_fill().over("order_id").fill_null(value=False)
+    return again & stands

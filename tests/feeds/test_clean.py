@@ -256,3 +256,8 @@ def test_cleaning_the_morning_gives_the_morning_of_the_cleaned_day():
     morning = raw.head(800)
     whole, part = (finish(with_book(filter_rows(r, SPEC, BOUNDS)[0])[0], BOUNDS)[0] for r in (raw, morning))
     assert part.equals(whole.filter(pl.col("sequence") < 800))
+
+
+def test_an_iceberg_that_shows_its_next_part_under_its_id_is_no_repetition():
+    part, fill = order("A", 7, "B", 100, 5), order("F", 7, "B", 100, 5)
+    assert reasons_of(raw_frame(part, fill, part, part)) == [None, None, None, "duplicate_event"]
