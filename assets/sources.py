@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -128,6 +129,7 @@ def _landed_unit(store: StudyStore, date: str, instrument: str) -> tuple[Unit, I
     index = scan(store.path)
     unit = next((unit for unit in index.units if (unit.date, unit.instrument) == (date, instrument)), None)
     if unit is not None and not unit.missing_roles:
+        _refuse_where_the_rest_is_broken(store, unit)
         study_spec = store.config.instrument(instrument)
         return unit, spec_of(unit.format, instrument, study_spec, index.specs.get(instrument))
     found = f"only {sorted(unit.files)}" if unit else "no file"
@@ -140,6 +142,23 @@ def _landed_unit(store: StudyStore, date: str, instrument: str) -> tuple[Unit, I
     )
 
 
+def _refuse_where_the_rest_is_broken(store: StudyStore, unit: Unit) -> None:
+    """A day lacks a file that a complete one has, and such a file lies in quarantine: it must not pass for whole."""
+    from feeds.quarantine import listing
+
+    folders = {str(path.parent.relative_to(store.path / "landing")) for path in unit.files.values()}
+    broken = [entry["file"] for entry in listing(store.path) if str(Path(entry["file"]).parent) in folders]
+    stamps = (unit.date, unit.date.replace("-", ""))
+    blamed = [name for name in broken if any(stamp in name for stamp in stamps)]
+    if unit.awaited_roles and blamed:
+        raise LakeError(
+            f"landing zone, {unit.instrument} on {unit.date}",
+            received=f"only {sorted(unit.files)}, and in quarantine {blamed}",
+            expected=f"also {list(unit.awaited_roles)}",
+            remedy="Drop a whole file, or delete the broken one from quarantine if it was of another instrument.",
+        )
+
+
 def _set_aside(store: StudyStore, index: LandingIndex) -> str:
     """Names of unreadable files, in the landing zone or in quarantine: one of them may be what is missing."""
     from feeds.quarantine import listing
@@ -149,8 +168,6 @@ def _set_aside(store: StudyStore, index: LandingIndex) -> str:
 
 
 def _quarantine(store: StudyStore, error: UnreadableFileError) -> None:
-    from pathlib import Path
-
     from feeds.quarantine import quarantine
 
     path = Path(error.path)

@@ -233,6 +233,18 @@ def _manifest(root: Path, path: Path, sha256: str) -> Manifest:
     return Manifest("raw_file", path.name, {}, str(path.relative_to(root)), sha256)
 
 
+def prune_decoded(root: Path) -> int:
+    """Remove decoded forms of tapes that are not in the landing zone any more, and return the bytes freed."""
+    entries = _load_index(root)
+    kept = {decoded_folder(root, entry["format"], entry) for entry in entries.values() if "format" in entry}
+    freed = 0
+    for folder in (root / "decoded").glob("[!.]*"):
+        if folder not in kept:
+            freed += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            shutil.rmtree(folder, ignore_errors=True)
+    return freed
+
+
 def file_id(info: FileInfo, root: Path) -> str:
     """Manifest id of a file of the landing zone."""
     return _hashed(root, info.path).id

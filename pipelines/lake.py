@@ -80,11 +80,13 @@ def compact(
     with _progress("compacting", quiet=as_json) as listen:
         done = tidy(lake, table, grace_hours * 3600, listen)
     _publish_again(lake)
+    freed = 0 if table else _prune_decoded(lake)
     record: dict[str, Any] = {
         "bytes_before": done.bytes_before,
         "bytes_after": done.bytes_after,
         "rewritten": [str(partition) for partition in done.rewritten],
         "removed_files": done.removed_files,
+        "decoded_bytes_freed": freed,
         "left_alone": [{"partition": str(f.partition), "problem": f.problem} for f in done.left_alone],
     }
     if as_json:
@@ -92,12 +94,19 @@ def compact(
     else:
         typer.echo(
             f"{done.bytes_before / _MB:,.1f} MB before, {done.bytes_after / _MB:,.1f} MB after; "
-            f"{len(done.rewritten)} files rewritten, {done.removed_files} left-over files removed"
+            f"{len(done.rewritten)} files rewritten, {done.removed_files} left-over files removed, "
+            f"{freed / _MB:,.1f} MB of decoded files no longer in the landing zone"
         )
         if record["left_alone"]:
             _print("left alone", record["left_alone"])
     if done.left_alone:
         raise typer.Exit(1)
+
+
+def _prune_decoded(lake: Lake) -> int:
+    from feeds.landing import prune_decoded
+
+    return prune_decoded(lake.root)
 
 
 class _Counted:

@@ -20,7 +20,7 @@ from assets.universe import why_excluded
 from feeds.calendar import session_bounds
 from feeds.errors import LakeError
 from feeds.instruments import InstrumentSpec
-from feeds.schema import EXTERNAL_SIGNALS, HEADLINES, SENTIMENT, empty
+from feeds.schema import EXTERNAL_SIGNALS, HEADLINES, SENTIMENT, VENDOR_BARS, empty
 from feeds.study import load_study
 from models.bars import time_bars
 from models.feature_table import build_feature_table, build_training_set
@@ -68,6 +68,15 @@ def signals():
     return pl.DataFrame([row], schema=EXTERNAL_SIGNALS)
 
 
+def published(bars=390):
+    minute = 60_000_000_000
+    opens = [OPEN_NS + number * minute for number in range(bars)]
+    prices = {"open": 1000, "high": 1002, "low": 999, "close": 1001, "volume_lots": 500}
+    stamps = {"ts_open": opens, "ts": [stamp + minute for stamp in opens]}
+    columns = {name: [value] * bars for name, value in prices.items()}
+    return pl.DataFrame({**stamps, **columns, "source": ["us_equity_minute"] * bars}, schema=VENDOR_BARS)
+
+
 @pytest.fixture(scope="module")
 def good():
     """A good partition of every table; what is derived comes from the code that derives it in the graph."""
@@ -84,6 +93,7 @@ def good():
         "sentiment": texts(),
         "feature_table": features,
         "training_set": build_training_set(features, LABELS_MS, latency_ms=100),
+        "vendor_bars": published(),
     }
 
 
@@ -134,6 +144,7 @@ DAMAGE = {
     "sentiment": (lambda f: f.with_columns(on_rows("score", 1.5, 1)), "score", 1),
     "external_signals": (lambda f: f.with_columns(value=pl.lit(float("nan"))), "value_is_finite", 1),
     "feature_table": (lambda f: pl.concat([f, f.head(3)]), "", 6),
+    "vendor_bars": (lambda f: f.with_columns(on_rows("volume_lots", -1, 4, 5)), "volume_lots", 2),
     "training_set": (
         lambda f: f.with_columns(on_rows("label_60000ms_bps", 5e4, *range(10))),
         "label_abs_bps",

@@ -8,6 +8,7 @@ from assets.dataset import build_dataset
 from assets.evaluation import build_evaluation
 from assets.partitions import StudyPartitions, instrument_day_key
 from assets.promotion import build_promotion
+from assets.quality import build_quality
 from assets.regimes import build_regimes
 from assets.risk import build_risk
 from assets.sources import build_sources
@@ -39,6 +40,7 @@ class Bench:
         builders = (
             build_sources,
             build_ticks,
+            build_quality,
             build_dataset,
             build_alpha,
             build_volatility,
@@ -60,8 +62,11 @@ class Bench:
 
     def pass_checks(self, table, symbol, date=DATE):
         from assets.checks import evaluate_table
+        from assets.quality import audit_day
 
         assert evaluate_table(self.store, table, date, symbol).passed
+        if table == "clean_ticks":
+            assert audit_day(self.store, date, symbol).severity != dg.AssetCheckSeverity.ERROR
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +89,7 @@ def instrument_days(bench):
 @pytest.fixture(scope="module")
 def dataset(bench, instrument_days):
     """Metadata of the by-date assets up to the training set."""
-    names = ("headlines", "external_signals", "sentiment", "feature_table", "training_set")
+    names = ("headlines", "external_signals", "sentiment", "data_quality_calendar", "feature_table", "training_set")
     return {(name, date): bench.invoke(name, date) for date in DATES[-2:] for name in names}
 
 

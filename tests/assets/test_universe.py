@@ -23,6 +23,8 @@ def fill(lake, symbol=SYMBOL, failing=None, unchecked=None, upto=3):
         parent = lake.write(table, ROWS, DATE, symbol, parents=[parent]).id
         if table != unchecked:
             lake.write(f"quality_{table}", verdict(passed=table != failing), DATE, symbol, parents=[parent])
+        if table == "clean_ticks" and unchecked != "invariants":
+            lake.write("quality_invariants", verdict(failing != "invariants"), DATE, symbol, parents=[parent])
 
 
 def test_a_whole_and_checked_descent_is_in(tmp_path):
@@ -38,6 +40,8 @@ def test_a_whole_and_checked_descent_is_in(tmp_path):
         ({"upto": 2}, "no microstructure_features"),
         ({"failing": "clean_ticks"}, "clean_ticks failed prices_positive"),
         ({"unchecked": "raw_ticks"}, "raw_ticks was not checked"),
+        ({"failing": "invariants"}, "invariants failed prices_positive"),
+        ({"unchecked": "invariants"}, "invariants was not checked"),
     ],
 )
 def test_a_gap_or_a_failure_is_out_with_its_reason(tmp_path, options, reason):

@@ -9,7 +9,7 @@ import pytest
 from feeds.adapters import sniff
 from feeds.errors import UnreadableFileError
 from feeds.ingest import UnitReader, decode_tape, spec_of
-from feeds.landing import register, scan, stage, tape_folder
+from feeds.landing import prune_decoded, register, scan, stage, tape_folder
 from feeds.manifest import ManifestStore
 from tests.support import itch_files
 from tests.support.mapped_files import MAPPED_DATES, MAPPED_INSTRUMENTS, TRADES_MAPPING, write_mapped_day, write_mapping
@@ -141,3 +141,27 @@ def test_a_mapping_is_no_tape(tmp_path, root):
     stage([data, mapping], root)
     assert sniff(mapping).role == "mapping"
     assert [info.path.name for info in scan(root).undecoded] == [data.name]
+
+
+def test_decoded_forms_go_with_their_files_and_no_earlier(tmp_path, root):
+    (path,) = stage(itch_files.write_itch_day(tmp_path, 1), root)
+    (index,) = decode_all(root)
+    scan(root)
+    assert prune_decoded(root) == 0 and scan(root).units
+    path.unlink()
+    scan(root)
+    assert index.rows and prune_decoded(root) > 0 and list((root / "decoded").iterdir()) == []
+
+
+@pytest.mark.shared_data
+def test_a_real_capture_with_lost_messages_is_ingested_with_exactly_its_defects(root):
+    from feeds.root import shared_root
+
+    stage((shared_root() / "iex").glob("*DEEP*"), root)
+    (index,) = decode_all(root)
+    kinds = [problem.kind for problem in index.problems]
+    assert kinds.count("sequence_gap") == 11 and kinds.count("truncated_tail") == 1 and len(kinds) == 12
+    unit = max(scan(root).units, key=lambda unit: unit.instrument == "ZIEXT.IEX")
+    reader, frames = read(unit, root)
+    assert [problem.kind for problem in reader.problems] == kinds
+    assert reader.rows_in == sum(frame.height for frame in frames) + reader.rejected.height

@@ -178,8 +178,8 @@ def write_bitstamp_capture(
             del alive[order]
 
     for order in range(1000, 1020):
-        depth, side = divmod(order - 1000, 2)
-        alive[order] = (78_000 - depth, 0.5, "bid") if side == 0 else (78_001 + depth, 0.5, "ask")
+        depth, parity = divmod(order - 1000, 2)
+        alive[order] = (78_000 - depth, 0.5, "bid") if parity == 0 else (78_001 + depth, 0.5, "ask")
         log(order, start_ms, "created", delay_ms=2_700)
     opening, best_bid, next_id = len(orders), 78_000, 10_000
     for k, stamp in enumerate(np.sort(rng.integers(start_ms + 1, start_ms + 1000 * seconds, size=events)).tolist()):
