@@ -12,6 +12,7 @@ from feeds.errors import T2TError
 
 _MODULES = {
     "decode": "every format decoded beside a reference, and the whole ingest of the US equity ticks",
+    "decode_large": "a generated 5 GB ITCH tape: peak memory, messages a second (needs 8 GB of disk)",
     "demo_market": "the simulated demo market: seconds to generate, events, what knowing the plant is worth",
     "graph": "the whole graph on the embedded data, both studies: seconds, peak memory",
     "load": "loading the code location cold: seconds against the 15 s limit",
