@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from feeds.kernels.options import INNER
 from feeds.schema import ACTION_CODE
 
 #: How far back a quote may lie that confirms a level book.
@@ -64,7 +65,7 @@ A, M, C, F, T = (ACTION_CODE[name] for name in "AMCFT")
 R, Q, L = (ACTION_CODE[name] for name in "RQL")
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def wrong(counts: np.ndarray, what: int, i: int) -> None:
     """Count row ``i`` as wrong in counter ``what``."""
     counts[what, 1] += 1
@@ -72,14 +73,14 @@ def wrong(counts: np.ndarray, what: int, i: int) -> None:
         counts[what, 2] = i
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def largest(extremes: np.ndarray, what: int, value: int, i: int) -> None:
     """Keep ``value`` and its row where it is the largest so far."""
     if value > extremes[what, 0]:
         extremes[what, 0], extremes[what, 1] = value, i
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def step_back(counts: np.ndarray, extremes: np.ndarray, what: int, extent: int, by: int, i: int) -> None:
     """Count a step of a clock; ``by`` > 0: it went back that far."""
     counts[what, 0] += 1
@@ -88,7 +89,7 @@ def step_back(counts: np.ndarray, extremes: np.ndarray, what: int, extent: int, 
         largest(extremes, extent, by, i)
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def quote(quoted: np.ndarray, recent: np.ndarray, newest: np.ndarray, s: int, price: int, size: int, now: int) -> None:
     """One side's quote is now ``price`` x ``size``; the one before stood until ``now``."""
     gone = price <= 0 or size <= 0
@@ -99,7 +100,7 @@ def quote(quoted: np.ndarray, recent: np.ndarray, newest: np.ndarray, s: int, pr
     recent[s, newest[s] % RECENT, 1] = 0
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def set_depth(
     depth: np.ndarray, depth_epoch: np.ndarray, built: np.ndarray, epoch: int, s: int, at: int, size: int
 ) -> None:
@@ -122,7 +123,7 @@ def set_depth(
         built[s, 0] = at
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def _change_depth(
     depth: np.ndarray, depth_epoch: np.ndarray, built: np.ndarray, epoch: int, s: int, at: int, by: int
 ) -> None:
@@ -131,7 +132,7 @@ def _change_depth(
     set_depth(depth, depth_epoch, built, epoch, s, at, max(had + by, 0))
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def order_event(
     counts: np.ndarray,
     orders: np.ndarray,
@@ -183,7 +184,7 @@ def order_event(
         orders[0, who] = 0
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def reconcile(counts: np.ndarray, stated: np.ndarray, i: int, act: int, s: int, price: int, size: int) -> None:
     """Does the stated best level after row ``i`` follow from the one before it and the row?"""
     if act == T:
@@ -221,7 +222,7 @@ def reconcile(counts: np.ndarray, stated: np.ndarray, i: int, act: int, s: int, 
         wrong(counts, MISMATCH, i)
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def confirm(
     counts: np.ndarray,
     built: np.ndarray,
@@ -250,7 +251,7 @@ def confirm(
             wrong(counts, LEVEL_QUOTE, i)
 
 
-@njit(cache=True, nogil=True)
+@njit(**INNER)
 def top_of(
     top: np.ndarray,
     stated: np.ndarray,
@@ -262,7 +263,8 @@ def top_of(
 ) -> None:
     """Best bid, its size, best ask, its size of the stated, the built and the quotes' book; 0 where empty."""
     if stated.shape[0]:
-        top[:4] = stated[i]
+        for place in range(4):
+            top[place] = stated[i, place]
     for s in range(2):
         at = built[s, 0]
         top[4 + 2 * s] = price_of[at] if at >= 0 else 0
