@@ -1,6 +1,7 @@
 """Decoding a generated ITCH tape of 5 GB: the memory must not grow with the file.
 
-Here: the measurement behind its own name, as it needs 8 GB of disk and minutes. Not here: the usual tape (decode_itch.py).
+Here: the measurement behind a name of its own, as it takes 8 GB of disk and minutes. Not here: the usual tape
+(decode_itch.py).
 """
 
 from __future__ import annotations

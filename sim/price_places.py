@@ -1,0 +1,113 @@
+"""Prices as small numbers in the order of the prices, so that a book can be a plain array without gaps to pay for.
+
+Only the pages of 64 neighbouring prices that occur have places: place = 64 * rank of the page + price within it. A
+bitmap word covers a page (sim/bit_words.py). Any int64 is a price: a book around 100 with a few orders at 1 and at 10^9
+takes a few pages. A page that comes later moves the places behind it, which whoever stores places has to follow.
+
+Here: the pages and their lookup. Not here: what lies at a place.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from sim.bit_words import SHIFT, WORD
+from sim.compile_options import ENTRY
+from sim.order_index import EMPTY, find, insert
+
+_WITHIN = WORD - 1
+_FIRST_TABLE = 1 << 10
+
+
+class PricePlaces:
+    """The pages known so far.
+
+    Attributes:
+        pages: (p,) int64, ``price >> 6`` of each page, ascending.
+        keys: (power of two,) int64, hash table: pages.
+        ranks: (power of two,) int64, hash table: place of the page in ``pages``.
+    """
+
+    def __init__(self) -> None:
+        self.pages = np.zeros(0, np.int64)
+        self.keys = np.zeros(_FIRST_TABLE, np.int64)
+        self.ranks = np.full(_FIRST_TABLE, EMPTY, np.int64)
+
+    @property
+    def places(self) -> int:
+        """Number of places."""
+        return int(self.pages.size) * WORD
+
+    def learn(self, price: np.ndarray, used: np.ndarray) -> np.ndarray | None:
+        """Learn the pages of some prices.
+
+        Args:
+            price: (n,) int64, ticks.
+            used: (n,) bool, the rows that count.
+
+        Returns:
+            (pages before,) int64: the new rank of each page known before; None where all pages were known.
+        """
+        found, first = [], 0
+        while first < price.size:
+            room = np.empty(self.keys.size // 4, np.int64)
+            first, count = collect_pages(self.keys, self.ranks, price, used, first, room)
+            found.append(room[:count])
+            if count:
+                self._rebuild(np.concatenate([self.pages, *found]))
+        new = np.concatenate(found) if found else self.pages[:0]
+        if new.size == 0:
+            return None
+        before = self.pages
+        self.pages = np.sort(np.concatenate([before, new]))
+        self._rebuild(self.pages)
+        return np.searchsorted(self.pages, before)
+
+    def prices(self, place: np.ndarray) -> np.ndarray:
+        """Prices of places, ticks; the inverse of the lookup."""
+        return (self.pages[place >> SHIFT] << SHIFT) + (place & _WITHIN)
+
+    def _rebuild(self, pages: np.ndarray) -> None:
+        size = max(_FIRST_TABLE, 1 << int(4 * pages.size).bit_length())
+        self.keys, self.ranks = np.zeros(size, np.int64), np.full(size, EMPTY, np.int64)
+        fill_table(self.keys, self.ranks, pages)
+
+
+@njit(**ENTRY)
+def fill_table(keys: np.ndarray, ranks: np.ndarray, pages: np.ndarray) -> None:
+    """Store the rank of every page."""
+    for rank in range(pages.size):
+        insert(keys, ranks, pages[rank], rank)
+
+
+@njit(**ENTRY)
+def collect_pages(
+    keys: np.ndarray, ranks: np.ndarray, price: np.ndarray, used: np.ndarray, first: int, room: np.ndarray
+) -> tuple[int, int]:
+    """Note the unknown pages of rows from ``first`` on in ``room``, entering them without a rank of their own.
+
+    Returns:
+        The row reached (all rows, or ``room`` is full), and how many pages were noted.
+    """
+    count, last = 0, np.int64(0)
+    known = False
+    for i in range(first, price.size):
+        page = price[i] >> SHIFT
+        if not used[i] or (known and page == last):
+            continue
+        last, known = page, True
+        if find(keys, ranks, page) == EMPTY:
+            if count == room.size:
+                return i, count
+            insert(keys, ranks, page, 0)
+            room[count] = page
+            count += 1
+    return price.size, count
+
+
+@njit(**ENTRY)
+def place_of(keys: np.ndarray, ranks: np.ndarray, price: int) -> int:
+    """Place of a price; negative where its page is not known."""
+    rank = find(keys, ranks, price >> SHIFT)
+    return (rank << SHIFT) + (price & _WITHIN) if rank != EMPTY else -1
