@@ -47,6 +47,7 @@ def ingest_paths(named: str, root: Path, paths: list[Path], ticks_only: bool = F
         summary = runner.run(nights=0, listen=watch.step, decoding=watch.tape, ticks_only=ticks_only)
         watch.finish()
     print_outcomes(summary)
+    _print_studies_that_admit(runner)
     print_done(summary, runner.lake, watch.days, time.perf_counter() - started)
     return summary
 
@@ -89,6 +90,24 @@ def print_recognised(staged: Iterable[Path]) -> None:
         table.add_row(format_name, role, instrument, str(len(dates)), span)
     if table.row_count:
         console.print(table)
+
+
+def _print_studies_that_admit(runner: GraphRunner) -> None:
+    """Shipped studies that take what lies outside this one."""
+    import datetime as dt
+
+    from feeds.study import available_studies, load_study
+
+    outside = {(unit.date, unit.instrument) for unit in runner.triage().outside}
+    if not outside:
+        return
+    days = [(dt.date.fromisoformat(date), instrument) for date, instrument in outside]
+    studies = {name: load_study(name) for name in available_studies()}
+    fitting = [name for name, study in studies.items() if any(study.admits(*day) for day in days)]
+    others = (
+        f"these shipped studies admit some of it: {', '.join(fitting)}" if fitting else "no shipped study admits it"
+    )
+    console.print(f"[cyan]outside the study[/cyan]: {len(outside)} instrument-days; {others}", highlight=False)
 
 
 class _Watch:

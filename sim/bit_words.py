@@ -1,7 +1,7 @@
 """The nearest set bit in a long row of bits, for numba: which price next to the best one is occupied.
 
-A row of bits is words of 64, with a summary of one bit a word (set where the word is not 0): a search looks at one word,
-then at the summary, then at one word again, however far away the next bit is.
+A row of bits is words of 64, with a summary of one bit a word (set where the word is not 0): a search looks at one
+word, then at the summary, then at one word again, and passes 4,096 empty places at a step.
 
 Here: setting, clearing, searching. Not here: what a bit stands for (sim/ladder_book.py, sim/level_ladder.py).
 """

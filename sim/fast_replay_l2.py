@@ -1,7 +1,6 @@
 """Replaying level feeds at the speed of reading them, with the best prices of `feeds.cleaning.level_books`.
 
-Here: tables of rows, growth, reading the book. Not here: the book (sim/level_ladder.py), own orders
-(sim/level_orders.py).
+Here: tables of rows, growth, reading the book. Not here: the book (sim/level_ladder.py), own orders.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ from sim.level_ladder import (
     STATED,
     TRADE,
     WITHDRAWN,
-    LevelLadder,
     new_level_ladder,
     replay_levels,
     replay_levels_until,
@@ -101,9 +99,7 @@ class LevelReplay:
         out = np.empty((columns.rows.size, 4), np.int64) if tops else _NO_TOPS
         self.number(columns)
         replay_levels(self.ladder, columns.rows, 0, columns.rows.size, out)
-        for column in (0, 2) if tops else ():
-            held = out[:, column] >= 0
-            out[:, column] = np.where(held, self.places.prices(np.where(held, out[:, column], 0)), 0)
+        self.places.state_prices(out)
         return out
 
     def number(self, columns: LevelColumns) -> None:
@@ -153,6 +149,7 @@ class LevelTape:
         rows: (n,) `LEVEL_ROW`.
         places: The prices.
         ladder: The book at the clock.
+        view: (5,) int64: bid price and lots, ask price and lots (zeros: empty), next row.
     """
 
     def __init__(self, blocks: Iterable[pl.DataFrame] | pl.DataFrame) -> None:
@@ -168,20 +165,17 @@ class LevelTape:
 
     def rewind(self) -> None:
         """Start again with an empty book, before the first row."""
-        self.ladder, self._next = new_level_ladder(self.places.places), 0
-        self._state = self.ladder.state
+        self.ladder = new_level_ladder(self.places.places)
+        self.view = np.zeros(5, np.int64)
+        self._arguments = (*self.ladder, self.rows, self.places.pages, self.view)
 
     def advance(self, until_ns: int) -> bool:
         """Apply the rows received by ``until_ns``; False once there are no more."""
-        self._next = replay_levels_until(self.ladder, self.rows, self._next, until_ns)
-        return self._next < self.rows.size
+        return bool(replay_levels_until(*self._arguments, until_ns))
 
     def best(self, side: int) -> tuple[int, int]:
         """Best price of a side in ticks and its lots; zeros where the side is empty."""
-        at = int(self._state[BEST + side])
-        if not 0 <= at < NONE_ABOVE:
-            return 0, 0
-        return (int(self.places.pages[at >> SHIFT]) << SHIFT) + (at & (WORD - 1)), int(self.ladder.lots[side, at])
+        return self.view.item(2 * side), self.view.item(2 * side + 1)
 
 
 @njit(**ENTRY)
@@ -195,7 +189,7 @@ def number_levels(keys: np.ndarray, ranks: np.ndarray, rows: np.ndarray, price: 
         at = 0
         if action == QUOTE and price[i] <= 0:
             at = -1
-        elif action == LEVEL or action == QUOTE or action == TRADE:
+        elif action in (LEVEL, QUOTE, TRADE):
             at = place_of(keys, ranks, price[i])
             if at < 0:
                 return i

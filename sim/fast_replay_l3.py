@@ -1,8 +1,8 @@
 """Replaying order events at the speed of reading them, with the book of `sim.replay.with_book`.
 
-Two ways. `OrderReplay` takes blocks as they come and needs memory for the live orders and the prices that occur, never
-for the tape. `prepare_orders` numbers orders and prices of a tape once; `PreparedOrders.replay` then runs it as often as
-wanted without a search. Which way costs what is measured in benchmarks/book_replay.py.
+Two ways. `OrderReplay` takes blocks as they come and needs memory for the live orders, the prices that occur and one
+block, never for the tape. `prepare_orders` numbers orders and prices of a tape once; `PreparedOrders.replay` then runs
+it as often as wanted without a search. Which way costs what is measured in benchmarks/book_replay.py.
 
 Here: tables of events, growth, reading the book. Not here: the book (sim/ladder_book.py), numbering
 (sim/ladder_rows.py), own orders beside a tape (sim/replay_market.py).
@@ -19,8 +19,10 @@ import polars as pl
 from feeds.errors import InsufficientDataError
 from feeds.schema import ACTION_CODE, SIDE_CODE
 from sim.bit_words import NONE_ABOVE, SHIFT, WORD, next_above, next_below
-from sim.book_state import BID, FREE, PENDING, RESTING
-from sim.ladder_book import (
+from sim.book_state import BID, PENDING, RESTING
+from sim.ladder_book import replay_rows
+from sim.ladder_rows import CHUNK, DONE, NEVER_USED, NO_PLACE, new_numbers, renumber, stream
+from sim.ladder_state import (
     BEST,
     DUPLICATE_IDS,
     EVER_PENDING,
@@ -30,15 +32,13 @@ from sim.ladder_book import (
     UNKNOWN_IDS,
     Ladder,
     new_ladder,
-    replay_rows,
 )
-from sim.ladder_rows import CHUNK, DONE, NEVER_USED, NO_PLACE, Numbers, new_numbers, stream
-from sim.order_index import EMPTY, insert
+from sim.order_index import EMPTY
 from sim.price_places import PricePlaces
 
 _PRICED = tuple(ACTION_CODE[action] for action in "AMT")
 _NO_TOPS = np.zeros((0, 4), np.int64)
-_FIRST_SLOTS = 4 * CHUNK
+_FIRST_SLOTS = 2 * CHUNK
 
 
 class OrderColumns(NamedTuple):
@@ -131,7 +131,7 @@ class OrderReplay:
                 code, order_id, price, lots, ts_ns, reached, slot, place, out,
             )  # fmt: skip
             if tops:
-                _state_prices(self.places, out[before:reached])
+                self.places.state_prices(out[before:reached])
             if why == NO_PLACE:
                 self.learn_prices(columns, reached)
             elif why != DONE:
@@ -180,8 +180,7 @@ class OrderReplay:
         grown = new_numbers(2 * old.ids.size)
         grown.ids[:used], grown.vacant[:used] = old.ids[:used], old.vacant[:used]
         grown.state[:] = old.state
-        for slot in np.flatnonzero(self.ladder.orders["state"][:used] >= FREE).tolist():
-            insert(grown.keys, grown.slots, int(grown.ids[slot]), slot)
+        renumber(self.ladder, grown)
         orders = np.zeros(grown.ids.size, ORDER)
         orders[:used] = self.ladder.orders[:used]
         pending = np.zeros(grown.ids.size, np.int32)
@@ -216,7 +215,7 @@ class PreparedOrders:
         replay_rows(ladder, code, self.slot, self.place, lots, ts_ns, first, after, out)
         if not tops:
             return out
-        _state_prices(self.places, out[first:after])
+        self.places.state_prices(out[first:after])
         return out[first:after]
 
     def new_book(self) -> Ladder:
@@ -278,10 +277,3 @@ def counts_of(ladder: Ladder) -> ReplayCounts:
 
 def _moved(ranks: np.ndarray, place: np.ndarray) -> np.ndarray:
     return (ranks[place >> SHIFT] << SHIFT) + (place & (WORD - 1))
-
-
-def _state_prices(places: PricePlaces, tops: np.ndarray) -> None:
-    """Replace places by prices, in place."""
-    for column in (0, 2):
-        held = tops[:, column] >= 0
-        tops[:, column] = np.where(held, places.prices(np.where(held, tops[:, column], 0)), 0)

@@ -20,7 +20,7 @@ from sim.hawkes_params import HawkesEvents, HawkesParams
 
 #: Bounds of the search: baselines as shares of the rates, branching of one pair and term.
 _SHARES, _MOST_BRANCHING = (1e-6, 2.0), 20.0
-_BEGIN_SHARE, _BEGIN_BRANCHING = 0.5, 0.4
+_BEGIN_SHARE, _BEGIN_BRANCHING = 0.5, 0.5
 #: Relative step of the differences in `standard_errors`.
 _STEP = 1e-4
 
@@ -62,7 +62,8 @@ class FittedHawkes:
         events: How many were fitted.
         converged: Whether the search stopped by itself.
         iterations: Of the search.
-        largest_slope: Largest partial derivative of the log-likelihood per event, bounds considered: 0 at a maximum.
+        largest_slope: Largest partial derivative of the log-likelihood per event in the units of the search, bounds
+            considered: 0 at a maximum.
     """
 
     params: HawkesParams
@@ -112,7 +113,7 @@ def fit_hawkes(events: HawkesEvents, how: HawkesFit | None = None) -> FittedHawk
     order = np.argsort(decays, kind="stable")
     params = HawkesParams(baseline, branching[:, :, order], decays[order], events.kinds)
     slope = layout.objective(found.x)[1]
-    low, high = np.array(layout.bounds()).T
+    low, high = layout.bounds().T
     slope = np.where((found.x <= low) & (slope > 0) | (found.x >= high) & (slope < 0), 0.0, slope)
     rates = events.counts / events.end_s
     return FittedHawkes(
@@ -154,29 +155,38 @@ def _check(events: HawkesEvents, how: HawkesFit) -> None:
 
 
 class _Layout:
-    """Between the vector that is searched and the parameters: shares of the rates, branching, logarithms of decays."""
+    """Between the vector that is searched and the parameters: shares of the rates, branching, logarithms of decays.
+
+    Baselines and branching are searched in units in which the log-likelihood per event is about equally curved: a share
+    s of the n_i events of a kind has curvature n_i, and branching n[i, k, j] explains the share n[i, k, j] n_k / n_i.
+    """
 
     def __init__(self, events: HawkesEvents, how: HawkesFit) -> None:
         self.events, self.how = events, how
         self.kinds, self.terms = len(events.kinds), len(how.decays_per_s)
-        self.rates = events.counts / events.end_s
         self.mirror = np.array(how.mirror, np.int64)
-        if self.mirror.size:
-            self.rates = 0.5 * (self.rates + self.rates[self.mirror])
+        counts = self._mirrored(events.counts.astype(float))
+        self.rates = counts / events.end_s
+        root = np.sqrt(counts / counts.sum())
+        self.units = counts[:, None, None] / counts[None, :, None] * np.ones(self.terms)
+        pairs = root[:, None, None] / self.units
+        tail = np.ones(self.terms if how.free_decays else 0)
+        self.scale = np.concatenate([root, pairs.ravel(), tail])
 
     def begin(self) -> np.ndarray:
-        pairs = self.kinds * self.kinds * self.terms
-        parts = [np.full(self.kinds, _BEGIN_SHARE), np.full(pairs, _BEGIN_BRANCHING / (self.kinds * self.terms))]
+        """Half of every rate is baseline, the rest spread evenly over causes and terms."""
+        parts = [np.full(self.kinds, _BEGIN_SHARE), (_BEGIN_BRANCHING / (self.kinds * self.terms) * self.units).ravel()]
         if self.how.free_decays:
             parts.append(np.log(self.how.decays_per_s))
-        return np.concatenate(parts)
+        return np.concatenate(parts) * self.scale
 
-    def bounds(self) -> list[tuple[float, float]]:
+    def bounds(self) -> np.ndarray:
+        """(parameters, 2) lower and upper."""
         pairs = self.kinds * self.kinds * self.terms
         bounds = [_SHARES] * self.kinds + [(0.0, _MOST_BRANCHING)] * pairs
         if self.how.free_decays:
             bounds += [(float(np.log(self.how.slowest_per_s)), float(np.log(self.how.fastest_per_s)))] * self.terms
-        return bounds
+        return np.array(bounds) * self.scale[:, None]
 
     def free_parameters(self) -> int:
         tied = 2 if self.mirror.size and (self.mirror != np.arange(self.kinds)).all() else 1
@@ -186,6 +196,7 @@ class _Layout:
     def unpacked(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(D,) baselines, (D, D, J) branching, (J,) decays."""
         d, pairs = self.kinds, self.kinds * self.kinds * self.terms
+        x = x / self.scale
         baseline = self._mirrored(x[:d]) * self.rates
         branching = self._mirrored(x[d : d + pairs].reshape(d, d, self.terms))
         decays = np.exp(x[d + pairs :]) if self.how.free_decays else np.array(self.how.decays_per_s, np.float64)
@@ -206,7 +217,7 @@ class _Layout:
         if self.how.free_decays:
             slopes.append(found.by_decay * decays)
         n = self.events.times_s.size
-        return -found.value / n, -np.concatenate(slopes) / n
+        return -found.value / n, -np.concatenate(slopes) / n / self.scale
 
 
 def standard_errors(params: HawkesParams, events: HawkesEvents) -> HawkesErrors:

@@ -131,8 +131,8 @@ class HawkesParams:
     def from_json(cls, text: str) -> HawkesParams:
         """The inverse of `to_json`."""
         values: dict[str, Any] = json.loads(text)
-        arrays = (np.array(values[name]) for name in ("baseline", "branching", "decays"))
-        return cls(*arrays, kinds=tuple(values["kinds"]))
+        baseline, branching, decays = (np.array(values[name]) for name in ("baseline", "branching", "decays"))
+        return cls(baseline, branching, decays, tuple(values["kinds"]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,9 @@ import numpy as np
 from feeds.errors import StudyError
 from sim.impact_models import Decay, Floats, Propagator
 
-#: Spacing of the decays of a power law, in logarithms of the rate: relative errors fall below 1e-8.
-_SPACING = 0.5
+#: Spacing of the decays of a power law, in logarithms of the rate, and what a decay may lose to count as permanent:
+#: together they keep relative errors below 1e-5.
+_SPACING, _LOST = 0.5, 1e-6
 #: Rates tried for a given kernel, and ages it is compared at.
 _RATES, _AGES = 80, 400
 
@@ -45,8 +46,8 @@ def power_law(ticks_per_lot: float, scale_s: float, exponent: float, horizon_s: 
             received=f"weight {ticks_per_lot}, scale {scale_s} s, exponent {exponent}, horizon {horizon_s} s",
             expected="positive numbers",
         )
-    # A decay slower than this loses less than 1e-8 of itself over the horizon; one faster than e^4 has no weight.
-    slowest = math.log(1e-8 * scale_s / (horizon_s + scale_s))
+    # Beyond e^4 there is no weight.
+    slowest = math.log(_LOST * scale_s / (horizon_s + scale_s))
     logs = np.arange(slowest, 4.0 + _SPACING, _SPACING)
     weights = _SPACING * np.exp(exponent * logs - np.exp(logs) - math.lgamma(exponent))
     # The slower ones form a geometric series without an end.
@@ -92,6 +93,31 @@ def mixture(
             remedy="Give a kernel that falls ever more slowly, a longer first age, or a wider tolerance.",
         )
     return model
+
+
+def measure_response(signs: Floats, mids: Floats, lags: int) -> tuple[Floats, Floats]:
+    """Response and sign correlation of recorded trades, for `kernel_from_response`.
+
+    Args:
+        signs: (n,) of the trades in order: 1 bought, -1 sold by the aggressor.
+        mids: (n,) before each.
+        lags: Largest lag, in trades, below n.
+
+    Returns:
+        (lags,) R(1) .. in the unit of ``mids``; (lags,) C(1) .. of the signs, whose mean is not taken off.
+
+    Raises:
+        StudyError: Lengths differ, or there are too few trades.
+    """
+    if len(signs) != len(mids) or not 1 <= lags < len(signs):
+        raise StudyError(
+            "response",
+            received=f"{len(signs)} signs, {len(mids)} mids, {lags} lags",
+            expected="as many, more than lags",
+        )
+    response = [np.mean(signs[:-lag] * (mids[lag:] - mids[:-lag])) for lag in range(1, lags + 1)]
+    correlation = [np.mean(signs[:-lag] * signs[lag:]) for lag in range(1, lags + 1)]
+    return np.array(response), np.array(correlation)
 
 
 def kernel_from_response(response: Floats, sign_correlation: Floats) -> Floats:

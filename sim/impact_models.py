@@ -2,9 +2,9 @@
 
 A trade of q lots (bought positive) at time s moves the price at a later time t by G(t - s) q. The kernel G is a
 constant, the permanent part, plus decays, the transient part: any mixture of exponentials with positive weights, to
-which power laws and most measured kernels belong (sim/impact_kernels.py). No round trip can earn under such a kernel.
-Linearity is not a detail either: permanent impact that is not linear can be manipulated (Huberman & Stanzl 2004,
-"Price manipulation and quasi-arbitrage", Econometrica 72).
+which power laws and most measured kernels belong (sim/impact_kernels.py). Bid and ask are moved alike. No round trip
+can earn under such a kernel. Linearity is not a detail either: permanent impact that is not linear can be manipulated
+(Huberman & Stanzl 2004, "Price manipulation and quasi-arbitrage", Econometrica 72).
 
 **Nothing is counted twice.** The trade itself walks through a block of depth, from the best price to (2 instant + G(0))
 q beyond it, and pays half of that on average. Walk and shift are the same ticks seen twice: the walk is what the trade

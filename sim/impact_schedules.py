@@ -1,5 +1,7 @@
 """Schedules run through linear impact and a price that moves by chance: many paths, compiled.
 
+Impact of a schedule fixed beforehand is the same on every path, so it is followed once, trade by trade.
+
 Here: the shortfall of a fixed schedule path by path. Not here: its mean and variance in closed form
 (`Propagator.expected_cost`, `sim.closed_forms.price_covariance`), a market to act in (sim/impact_market.py).
 """
@@ -19,29 +21,26 @@ from sim.random_stream import normal, stream_key
 
 
 @njit(**ENTRY)
-def _run(
-    times: np.ndarray,
-    lots: np.ndarray,
-    kernel: tuple[np.ndarray, np.ndarray, np.ndarray],
-    half_spread: float,
-    walked: float,
-    volatility: float,
-    key: np.uint64,
-    costs: np.ndarray,
+def _follow(
+    times: np.ndarray, lots: np.ndarray, weights: np.ndarray, rates: np.ndarray, levels: np.ndarray, shifts: np.ndarray
 ) -> None:
-    weights, rates, levels = kernel
+    """Write where earlier trades have moved the price when each trade comes; ``levels`` are 0 at first."""
+    last = 0.0
+    for k in range(times.size):
+        shifts[k] = relaxed(levels, rates, times[k] - last)
+        push(levels, weights, rates, times[k] - last, lots[k])
+        last = times[k]
+
+
+@njit(**ENTRY)
+def _scatter(times: np.ndarray, lots: np.ndarray, volatility: float, key: np.uint64, costs: np.ndarray) -> None:
+    """Add to ``costs``, path by path, what the price by chance makes of the trades."""
     for path in range(costs.size):
-        price, cost, last = 0.0, 0.0, 0.0
-        for k in range(levels.size):
-            levels[k] = 0.0
+        price, last = 0.0, 0.0
         for k in range(times.size):
-            passed, traded = times[k] - last, lots[k]
-            price += volatility * math.sqrt(passed) * normal(key, path * times.size + k, 0)
-            paid = price + relaxed(levels, rates, passed) + 0.5 * walked * traded
-            cost += paid * traded + half_spread * abs(traded)
-            push(levels, weights, rates, passed, traded)
+            price += volatility * math.sqrt(times[k] - last) * normal(key, path * times.size + k, 0)
+            costs[path] += price * lots[k]
             last = times[k]
-        costs[path] = cost
 
 
 def simulate_shortfall(
@@ -67,8 +66,9 @@ def simulate_shortfall(
     if times.shape != traded.shape or times.ndim != 1 or (np.diff(times, prepend=0.0) < 0).any():
         raise StudyError("schedule", received=f"times {times}, trades {traded}", expected="as many, in rising order")
     weights, rates = parts(model)
-    costs = np.empty(paths)
-    kernel = weights, rates, np.empty_like(weights)
-    key = np.uint64(stream_key(seed, 0))
-    _run(times, traded, kernel, model.half_spread_ticks, model.walked_ticks_per_lot, volatility, key, costs)
+    shifts = np.empty_like(times)
+    _follow(times, traded, weights, rates, np.zeros_like(weights), shifts)
+    paid = (shifts + 0.5 * model.walked_ticks_per_lot * traded) @ traded
+    costs = np.full(paths, paid + model.half_spread_ticks * np.abs(traded).sum())
+    _scatter(times, traded, volatility, np.uint64(stream_key(seed, 0)), costs)
     return costs

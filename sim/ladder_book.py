@@ -5,82 +5,36 @@ What differs is where things lie. Orders are numbered beforehand (no table is se
 (no level is searched or moved), and one row of bits tells which places are occupied: all bids lie below all asks, so
 the next best price of a side is the next set bit. An order is half a cache line, a level a quarter.
 
-Here: the arrays, and what events do to them. Not here: numbering orders and prices (sim/ladder_rows.py,
+Here: what events do to the book. Not here: its arrays (sim/ladder_state.py), numbering orders and prices (sim/ladder_rows.py,
 sim/price_places.py), tables of events (sim/fast_replay_l3.py).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
 from feeds.schema import ACTION_CODE
-from sim.bit_words import NONE_ABOVE, NONE_BELOW, clear_bit, next_above, next_below, set_bit, words_for
+from sim.bit_words import NONE_ABOVE, NONE_BELOW, clear_bit, next_above, next_below, set_bit
 from sim.book import PATIENCE_NS, WITNESSES
 from sim.book_state import ASK, BID, FREE, PENDING, RESTING
 from sim.compile_options import ENTRY, INNER
-from sim.order_index import EMPTY
-
-ORDER = np.dtype(
-    [
-        ("lots", np.int64),
-        ("time_ns", np.int64),
-        ("place", np.int32),
-        ("before", np.int32),
-        ("behind", np.int32),
-        ("side", np.int16),
-        ("state", np.int16),
-    ]
+from sim.ladder_state import (
+    BEST,
+    DUPLICATE_IDS,
+    EVER_PENDING,
+    EVICTED_ORDERS,
+    PENDING_ORDERS,
+    SIDE_UNIT,
+    SWEEPS,
+    UNKNOWN_IDS,
+    Ladder,
 )
-LEVEL = np.dtype([("lots", np.int64), ("head", np.int32), ("tail", np.int32)])
-
-#: Places of `Ladder.state`, int64; `BEST` + side: place of the best price, `NONE_BELOW` or `NONE_ABOVE` where empty.
-BEST = 0
-PENDING_ORDERS = 2
-UNKNOWN_IDS = 3
-DUPLICATE_IDS = 4
-EVER_PENDING = 5
-EVICTED_ORDERS = 6
-SWEEPS = 7  # rows that may have removed orders other than their own
-N_STATE = 8
+from sim.order_index import EMPTY
 
 _ADD, _MODIFY, _CANCEL = ACTION_CODE["A"], ACTION_CODE["M"], ACTION_CODE["C"]
 _FILL, _TRADE, _CLEAR = ACTION_CODE["F"], ACTION_CODE["T"], ACTION_CODE["R"]
-#: A row's code is its action plus its side times this.
-SIDE_UNIT = 16
 _ACTION_BITS = SIDE_UNIT - 1
-
-
-class Ladder(NamedTuple):
-    """The whole state.
-
-    Attributes:
-        orders: (n,) `ORDER`, by slot: lots left, when it entered, place of its price, the slots in front and behind.
-        levels: (places,) `LEVEL`: displayed lots, first and last slot of the queue; `EMPTY` where there is none.
-        words: (pages,) uint64, the occupied places.
-        summary: uint64, the occupied words.
-        pending: (n,) int32, slots of pending orders in order of arrival.
-        state: (`N_STATE`,) int64.
-    """
-
-    orders: np.ndarray
-    levels: np.ndarray
-    words: np.ndarray
-    summary: np.ndarray
-    pending: np.ndarray
-    state: np.ndarray
-
-
-def new_ladder(slots: int, places: int) -> Ladder:
-    """An empty book of at most ``slots`` orders at ``places`` prices."""
-    levels = np.zeros(max(1, places), LEVEL)
-    levels["head"] = levels["tail"] = EMPTY
-    state = np.zeros(N_STATE, np.int64)
-    state[BEST + BID], state[BEST + ASK] = NONE_BELOW, NONE_ABOVE
-    slots = max(1, slots)
-    return Ladder(np.zeros(slots, ORDER), levels, *words_for(places), np.zeros(slots, np.int32), state)
 
 
 @njit(**ENTRY)
@@ -114,7 +68,7 @@ def replay_rows(
         action, side = code[i] & _ACTION_BITS, code[i] // SIDE_UNIT
         if action == _ADD:
             _add(ladder, slot[i], side, place[i], lots[i], ts_ns[i])
-        elif action == _CANCEL or action == _FILL:
+        elif action in (_CANCEL, _FILL):
             _cancel(ladder, slot[i], lots[i])
         elif action == _MODIFY:
             _modify(ladder, slot[i], place[i], lots[i], ts_ns[i])

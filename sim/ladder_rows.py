@@ -18,12 +18,13 @@ from numba import njit
 from feeds.schema import ACTION_CODE
 from sim.book_state import FREE
 from sim.compile_options import ENTRY, INNER
-from sim.ladder_book import SWEEPS, Ladder, replay_rows
+from sim.ladder_book import replay_rows
+from sim.ladder_state import SWEEPS, Ladder
 from sim.order_index import EMPTY, find, insert, remove
 from sim.price_places import place_of
 
 #: Rows numbered and replayed at once.
-CHUNK = 2_048
+CHUNK = 512
 #: State of a slot that nobody has.
 VACANT = -1
 #: Why `stream` stopped: all rows applied, a price without a place, no slots for another chunk.
@@ -117,6 +118,14 @@ def stream(
     return first, DONE
 
 
+@njit(**ENTRY)
+def renumber(ladder: Ladder, numbers: Numbers) -> None:
+    """Enter the ids of all slots that somebody has into an empty table."""
+    for slot in range(numbers.state[NEVER_USED]):
+        if ladder.orders[slot]["state"] != VACANT:
+            insert(numbers.keys, numbers.slots, numbers.ids[slot], slot)
+
+
 @njit(**INNER)
 def _number_prices(
     pages: np.ndarray, ranks: np.ndarray, code: np.ndarray, price: np.ndarray, first: int, after: int, place: np.ndarray
@@ -124,7 +133,7 @@ def _number_prices(
     for i in range(first, after):
         action = code[i] & _ACTION_BITS
         at = 0
-        if action == _ADD or action == _MODIFY or action == _TRADE:
+        if action in (_ADD, _MODIFY, _TRADE):
             at = place_of(pages, ranks, price[i])
             if at < 0:
                 return False
@@ -139,7 +148,7 @@ def _number_orders(
     for i in range(first, after):
         action = code[i] & _ACTION_BITS
         at = EMPTY
-        if action == _ADD or action == _CANCEL or action == _MODIFY or action == _FILL:
+        if action in (_ADD, _CANCEL, _MODIFY, _FILL):
             at = find(numbers.keys, numbers.slots, order_id[i])
             if at == EMPTY and action == _ADD:
                 at = _take_slot(numbers)

@@ -1,11 +1,11 @@
 """The book of feeds/kernels/level_book.py on a ladder of prices, made for replaying level feeds fast.
 
-The same rows give the same best prices: what a stated best (``Q``) removes and which later levels it overrules, how long
-a cross stands and which side then gives way are as told there. Here a price is a place in an array and a row of bits
-tells which places are occupied, so that no level is searched or moved.
+The same rows give the same best prices: what a stated best (``Q``) removes and which later levels it overrules, how
+long a cross stands and which side then gives way are as told there. Here a price is a place in an array and a row of
+bits tells which places are occupied, so that no level is searched or moved.
 
 Here: the arrays, and what rows do to them. Not here: numbering prices (sim/price_places.py), tables of rows and reading
-(sim/fast_replay_l2.py), own orders (sim/level_orders.py).
+(sim/fast_replay_l2.py), own orders.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from numba import njit
 
 from feeds.kernels.level_book import STALE_CROSS_NS, STALE_QUOTE_NS
 from feeds.schema import ACTION_CODE
-from sim.bit_words import NONE_ABOVE, NONE_BELOW, clear_bit, next_above, next_below, set_bit, words_for
+from sim.bit_words import (
+    NONE_ABOVE,
+    NONE_BELOW,
+    SHIFT,
+    WORD,
+    clear_bit,
+    next_above,
+    next_below,
+    set_bit,
+    words_for,
+)
 from sim.book_state import ASK, BID
 from sim.compile_options import ENTRY, INNER
 
@@ -92,12 +102,45 @@ def replay_levels(ladder: LevelLadder, rows: np.ndarray, first: int, after: int,
 
 
 @njit(**ENTRY)
-def replay_levels_until(ladder: LevelLadder, rows: np.ndarray, first: int, until_ns: int) -> int:
-    """Apply rows from ``first`` on that were received by ``until_ns``; the first row that was not."""
-    while first < rows.size and rows[first]["recv_ns"] <= until_ns:
-        apply_level_row(ladder, rows, first)
-        first += 1
-    return first
+def replay_levels_until(
+    lots: np.ndarray,
+    words: np.ndarray,
+    summary: np.ndarray,
+    state: np.ndarray,
+    rows: np.ndarray,
+    pages: np.ndarray,
+    view: np.ndarray,
+    until_ns: int,
+) -> bool:
+    """Apply the rows received by ``until_ns``, and show the book.
+
+    The arrays one by one: taking a tuple of them apart at every call from Python takes longer than what is done here.
+
+    Args:
+        lots: Of `LevelLadder`, as the next three.
+        words: See there.
+        summary: See there.
+        state: See there.
+        rows: (n,) `LEVEL_ROW`.
+        pages: (pages,) int64, of `PricePlaces`.
+        view: (5,) int64: bid price and lots, ask price and lots (zeros: empty), next row. Read and written.
+        until_ns: Receiver's clock.
+
+    Returns:
+        Whether there are more rows.
+    """
+    ladder = LevelLadder(lots, words, summary, state)
+    i = view[4]
+    while i < rows.size and rows[i]["recv_ns"] <= until_ns:
+        apply_level_row(ladder, rows, i)
+        i += 1
+    view[4] = i
+    for side in range(2):
+        best = state[BEST + side]
+        there = 0 <= best < NONE_ABOVE
+        view[2 * side] = (pages[best >> SHIFT] << SHIFT) + (best & (WORD - 1)) if there else 0
+        view[2 * side + 1] = lots[side, best] if there else 0
+    return i < rows.size
 
 
 @njit(**INNER)

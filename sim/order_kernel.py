@@ -18,7 +18,7 @@ from sim.book_state import ASK, BID, FREE_SLOTS, LEVELS
 from sim.compile_options import ENTRY, INNER
 from sim.matching import ANY_PRICE
 from sim.order_index import EMPTY
-from sim.order_matching import can_fill, forget, match, reports_bound, shrink, slot_of, write
+from sim.order_matching import can_fill, forget, has_room, match, order_in, shrink, slot_of, write
 from sim.order_types import (
     BY_USER,
     CANCEL,
@@ -62,6 +62,8 @@ from sim.order_types import (
 )
 
 _SLIDE = int(PostOnly.SLIDE)
+#: Instead of a price: the message has been answered, nothing enters.
+_SETTLED = -1
 
 
 @njit(**ENTRY)
@@ -87,7 +89,7 @@ def process(venue: Venue, messages: np.ndarray, first: int, reports: np.ndarray)
     return messages.shape[0], used, 0
 
 
-@njit(**ENTRY)
+@njit(**INNER)
 def _process_one(venue: Venue, messages: np.ndarray, row: int, reports: np.ndarray, used: int) -> int:
     kind, order_id, account = messages[row, M_KIND], messages[row, M_ID], messages[row, M_ACCOUNT]
     if account < 0 or account >= venue.position.size:
@@ -97,24 +99,45 @@ def _process_one(venue: Venue, messages: np.ndarray, row: int, reports: np.ndarr
     price, size, ts_ns = messages[row, M_PRICE], messages[row, M_SIZE], messages[row, M_TS]
     if kind == CANCEL:
         return _cancel(venue, order_id, account, size, ts_ns, reports, used)
-    if kind == REPLACE:
-        return _replace(venue, order_id, account, price, size, ts_ns, reports, used)
     side, display = messages[row, M_SIDE], messages[row, M_DISPLAY]
+    if kind == REPLACE:
+        kind, side, price, display, used = _withdraw(venue, order_id, account, price, size, ts_ns, reports, used)
+    else:
+        price, used = _admit(venue, kind, order_id, account, side, price, size, display, ts_ns, reports, used)
+    if price == _SETTLED or used < 0:
+        return used
+    return _enter(venue, kind, order_id, account, side, price, size, display, ts_ns, reports, used)
+
+
+@njit(**INNER)
+def _admit(
+    venue: Venue,
+    kind: int,
+    order_id: int,
+    account: int,
+    side: int,
+    price: int,
+    size: int,
+    display: int,
+    ts_ns: int,
+    reports: np.ndarray,
+    used: int,
+) -> tuple[int, int]:
+    """The price a new order enters at, `_SETTLED` where it does not; rows used, or why there is no room."""
     if not _is_valid(kind, side, price, size, display):
-        return write(reports, used, REJECTED, order_id, 0, side, price, size, INVALID, ts_ns)
+        return _SETTLED, write(reports, used, REJECTED, order_id, 0, side, price, size, INVALID, ts_ns)
     if slot_of(venue, DISPLAYED, order_id) != EMPTY or slot_of(venue, HIDDEN, order_id) != EMPTY:
-        return write(reports, used, REJECTED, order_id, 0, side, price, size, DUPLICATE_ORDER, ts_ns)
+        return _SETTLED, write(reports, used, REJECTED, order_id, 0, side, price, size, DUPLICATE_ORDER, ts_ns)
     allowed = _allowed_price(venue, kind, side, price)
     if allowed <= 0 and kind != MARKET:
-        return write(reports, used, REJECTED, order_id, 0, side, price, size, WOULD_TAKE, ts_ns)
-    rests = kind in (LIMIT, POST_ONLY)
-    if rests and _free_slots(venue, display) == 0:
-        return NO_SLOT
-    if reports_bound(venue, side, allowed, size, reports.shape[0] - used) > reports.shape[0] - used:
-        return NO_REPORT_ROOM
+        return _SETTLED, write(reports, used, REJECTED, order_id, 0, side, price, size, WOULD_TAKE, ts_ns)
+    if kind in (LIMIT, POST_ONLY) and _free_slots(venue, display) == 0:
+        return _SETTLED, NO_SLOT
+    if not has_room(venue, side, allowed, size, reports.shape[0] - used):
+        return _SETTLED, NO_REPORT_ROOM
     if kind == FOK and not can_fill(venue, account, side, allowed, size):
-        return write(reports, used, CANCELLED, order_id, 0, side, price, size, NOT_WHOLE, ts_ns)
-    return _enter(venue, kind, order_id, account, side, allowed, size, display, ts_ns, reports, used)
+        return _SETTLED, write(reports, used, CANCELLED, order_id, 0, side, price, size, NOT_WHOLE, ts_ns)
+    return allowed, used
 
 
 @njit(**INNER)
@@ -157,7 +180,7 @@ def _best_opposite(venue: Venue, side: int) -> int:
     return key if opposite == BID else -key
 
 
-@njit(**ENTRY)
+@njit(**INNER)
 def _enter(
     venue: Venue,
     kind: int,
@@ -203,14 +226,12 @@ def _place_of(venue: Venue, order_id: int, account: int) -> tuple[int, int]:
     return NOWHERE, EMPTY
 
 
-@njit(**ENTRY)
+@njit(**INNER)
 def _cancel(venue: Venue, order_id: int, account: int, lots: int, ts_ns: int, reports: np.ndarray, used: int) -> int:
     where, slot = _place_of(venue, order_id, account)
     if where == NOWHERE:
         return write(reports, used, REJECTED, order_id, 0, 0, 0, lots, UNKNOWN_ORDER, ts_ns)
-    book = venue.displayed if where == DISPLAYED else venue.hidden
-    side, price = book.order_side[slot], book.order_price[slot]
-    total = book.order_size[slot] + venue.reserve[where, slot]
+    side, price, total = order_in(venue, where, slot)
     if 0 < lots < total:
         shrink(venue, where, slot, lots)
         return write(reports, used, REDUCED, order_id, 0, side, price, lots, BY_USER, ts_ns)
@@ -218,28 +239,36 @@ def _cancel(venue: Venue, order_id: int, account: int, lots: int, ts_ns: int, re
     return write(reports, used, CANCELLED, order_id, 0, side, price, total, BY_USER, ts_ns)
 
 
-@njit(**ENTRY)
-def _replace(
+@njit(**INNER)
+def _withdraw(
     venue: Venue, order_id: int, account: int, price: int, size: int, ts_ns: int, reports: np.ndarray, used: int
-) -> int:
+) -> tuple[int, int, int, int, int]:
+    """The first half of a replace: take the old order out.
+
+    Returns:
+        Kind, side, price, and display that it enters anew with, price `_SETTLED` where it does not; rows used, or why
+        there is no room.
+    """
     where, slot = _place_of(venue, order_id, account)
     if where == NOWHERE:
-        return write(reports, used, REJECTED, order_id, 0, 0, price, size, UNKNOWN_ORDER, ts_ns)
-    book = venue.displayed if where == DISPLAYED else venue.hidden
-    side, old_price, kind = book.order_side[slot], book.order_price[slot], venue.kind[where, slot]
+        used = write(reports, used, REJECTED, order_id, 0, 0, price, size, UNKNOWN_ORDER, ts_ns)
+        return LIMIT, BID, _SETTLED, 0, used
+    side, old_price, total = order_in(venue, where, slot)
+    kind = venue.kind[where, slot]
     if not 0 < size <= MAX_LOTS or price <= 0:
-        return write(reports, used, REJECTED, order_id, 0, side, price, size, INVALID, ts_ns)
-    total = book.order_size[slot] + venue.reserve[where, slot]
+        used = write(reports, used, REJECTED, order_id, 0, side, price, size, INVALID, ts_ns)
+        return kind, side, _SETTLED, 0, used
     if price == old_price and size <= total and venue.rules[RULE_SMALLER]:
         shrink(venue, where, slot, total - size)
-        return write(reports, used, REDUCED, order_id, 0, side, price, total - size, REPLACED, ts_ns)
+        used = write(reports, used, REDUCED, order_id, 0, side, price, total - size, REPLACED, ts_ns)
+        return kind, side, _SETTLED, 0, used
     allowed = _allowed_price(venue, kind, side, price)
     if allowed <= 0:
-        return write(reports, used, REJECTED, order_id, 0, side, price, size, WOULD_TAKE, ts_ns)
-    room = reports.shape[0] - used
-    if reports_bound(venue, side, allowed, size, room) > room:
-        return NO_REPORT_ROOM
+        used = write(reports, used, REJECTED, order_id, 0, side, price, size, WOULD_TAKE, ts_ns)
+        return kind, side, _SETTLED, 0, used
+    if not has_room(venue, side, allowed, size, reports.shape[0] - used):
+        return kind, side, _SETTLED, 0, NO_REPORT_ROOM
     display = HIDE if where == HIDDEN else venue.peak[where, slot]
     forget(venue, where, slot)
     used = write(reports, used, CANCELLED, order_id, 0, side, old_price, total, REPLACED, ts_ns)
-    return _enter(venue, kind, order_id, account, side, allowed, size, display, ts_ns, reports, used)
+    return kind, side, allowed, display, used

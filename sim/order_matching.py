@@ -83,7 +83,7 @@ def slot_of(venue: Venue, where: int, order_id: int) -> int:
     return find(venue.hidden.index_keys, venue.hidden.index_slots, order_id)
 
 
-@njit(**ENTRY)
+@njit(**INNER)
 def forget(venue: Venue, where: int, slot: int) -> None:
     """Remove a resting order."""
     venue.icebergs[0] -= venue.peak[where, slot] > 0
@@ -106,7 +106,7 @@ def shrink(venue: Venue, where: int, slot: int, lots: int) -> None:
         resize(venue.hidden, slot, venue.hidden.order_size[slot] - (lots - unseen))
 
 
-@njit(**ENTRY)
+@njit(**INNER)
 def match(
     venue: Venue,
     order_id: int,
@@ -128,23 +128,58 @@ def match(
         where = _book_in_line(venue, side, limit_price)
         if where == NOWHERE:
             break
-        book = venue.displayed if where == DISPLAYED else venue.hidden
-        slot = book.level_head[1 - side, book.counters[LEVELS + 1 - side] - 1]
-        maker = venue.account[where, slot]
-        if maker == account and _prevents(venue, account):
-            left, used = _prevent(venue, where, slot, order_id, side, limit_price, left, ts_ns, reports, used)
-            continue
-        price, lots = book.order_price[slot], min(left, book.order_size[slot])
-        used = write(reports, used, FILLED, book.order_id[slot], order_id, side, price, lots, where, ts_ns)
-        _settle(venue, account, maker, lots if side == BID else -lots, price)
-        left -= lots
-        if lots < book.order_size[slot]:
-            resize(book, slot, book.order_size[slot] - lots)
-        elif venue.reserve[where, slot] > 0:
-            used = _refresh(venue, slot, ts_ns, reports, used)
+        # A branch for each book: choosing one of two books copies eighteen arrays.
+        if where == DISPLAYED:
+            left, used = _meet(
+                venue, venue.displayed, DISPLAYED, order_id, account, side, limit_price, left, ts_ns, reports, used
+            )
         else:
-            forget(venue, where, slot)
+            left, used = _meet(
+                venue, venue.hidden, HIDDEN, order_id, account, side, limit_price, left, ts_ns, reports, used
+            )
     return left, used
+
+
+@njit(**INNER)
+def _meet(
+    venue: Venue,
+    book: Book,
+    where: int,
+    order_id: int,
+    account: int,
+    side: int,
+    limit_price: int,
+    left: int,
+    ts_ns: int,
+    reports: np.ndarray,
+    used: int,
+) -> tuple[int, int]:
+    """Trade ``left`` lots with the first order in line in ``book``; lots left, rows used."""
+    slot = book.level_head[1 - side, book.counters[LEVELS + 1 - side] - 1]
+    maker = venue.account[where, slot]
+    if maker == account and _prevents(venue, account):
+        return _prevent(venue, where, slot, order_id, side, limit_price, left, ts_ns, reports, used)
+    price, lots = book.order_price[slot], min(left, book.order_size[slot])
+    used = write(reports, used, FILLED, book.order_id[slot], order_id, side, price, lots, where, ts_ns)
+    _settle(venue, account, maker, lots if side == BID else -lots, price)
+    if lots < book.order_size[slot]:
+        resize(book, slot, book.order_size[slot] - lots)
+    elif venue.reserve[where, slot] > 0:
+        used = _refresh(venue, slot, ts_ns, reports, used)
+    else:
+        forget(venue, where, slot)
+    return left - lots, used
+
+
+@njit(**INNER)
+def order_in(venue: Venue, where: int, slot: int) -> tuple[int, int, int]:
+    """Side, price, and open lots of a resting order."""
+    unseen = venue.reserve[where, slot]
+    if where == DISPLAYED:
+        book = venue.displayed
+        return book.order_side[slot], book.order_price[slot], book.order_size[slot] + unseen
+    book = venue.hidden
+    return book.order_side[slot], book.order_price[slot], book.order_size[slot] + unseen
 
 
 @njit(**INNER)
@@ -215,9 +250,8 @@ def _prevent(
     rule = venue.rules[RULE_SELF_TRADE]
     if rule == _NEWEST:
         return 0, write(reports, used, CANCELLED, taker_id, 0, side, limit_price, left, SELF_TRADE, ts_ns)
-    book = venue.displayed if where == DISPLAYED else venue.hidden
-    maker_id, price = book.order_id[slot], book.order_price[slot]
-    total = book.order_size[slot] + venue.reserve[where, slot]
+    maker_id = venue.displayed.order_id[slot] if where == DISPLAYED else venue.hidden.order_id[slot]
+    _, price, total = order_in(venue, where, slot)
     lots = total if rule == _OLDEST else min(left, total)
     if lots < total:
         shrink(venue, where, slot, lots)
@@ -273,23 +307,26 @@ def _level_lots(venue: Venue, book: Book, where: int, head: int, account: int) -
     return whole, False
 
 
-@njit(**ENTRY)
-def reports_bound(venue: Venue, side: int, limit_price: int, size: int, room: int) -> int:
-    """At least as many reports as an order can cause; counted out only where a cheap bound exceeds ``room``."""
+@njit(**INNER)
+def has_room(venue: Venue, side: int, limit_price: int, size: int, room: int) -> bool:
+    """Whether ``room`` reports are enough for all an order can cause; counted out only where a cheap bound is not."""
     # A part that trades takes a lot off the order at least; one cancelled as the older takes nothing off it.
-    bound = _PER_PART * size + _BESIDES if venue.rules[RULE_SELF_TRADE] != _OLDEST else room + 1
-    if bound > room and venue.icebergs[0] == 0:
-        live = venue.displayed.free.size - venue.displayed.counters[FREE_SLOTS]
-        live += venue.hidden.free.size - venue.hidden.counters[FREE_SLOTS]
-        bound = _PER_PART * live + _BESIDES
-    if bound > room:
-        parts = _parts(venue, venue.displayed, DISPLAYED, side, limit_price)
-        parts += _parts(venue, venue.hidden, HIDDEN, side, limit_price)
-        bound = _PER_PART * parts + _BESIDES
-    return bound
+    if venue.rules[RULE_SELF_TRADE] != _OLDEST and _PER_PART * size + _BESIDES <= room:
+        return True
+    live = venue.displayed.free.size - venue.displayed.counters[FREE_SLOTS]
+    live += venue.hidden.free.size - venue.hidden.counters[FREE_SLOTS]
+    if venue.icebergs[0] == 0 and _PER_PART * live + _BESIDES <= room:
+        return True
+    return _PER_PART * _reachable_parts(venue, side, limit_price) + _BESIDES <= room
 
 
 @njit(**ENTRY)
+def _reachable_parts(venue: Venue, side: int, limit_price: int) -> int:
+    shown = _parts(venue, venue.displayed, DISPLAYED, side, limit_price)
+    return shown + _parts(venue, venue.hidden, HIDDEN, side, limit_price)
+
+
+@njit(**INNER)
 def _parts(venue: Venue, book: Book, where: int, side: int, limit_price: int) -> int:
     """Parts in which the orders of a book trade that an order of ``side`` reaches."""
     opposite, parts = 1 - side, 0

@@ -164,7 +164,8 @@ def new_venue(rules: VenueRules, max_orders: int, max_accounts: int) -> Venue:
         max_orders: Displayed orders that can be live at once, and as many hidden ones.
         max_accounts: Accounts 0 to ``max_accounts - 1``.
     """
+    books = new_book(max_orders), new_book(max_orders)
     per_order = [np.zeros((2, max(1, max_orders)), np.int64) for _ in range(4)]
     per_account = [np.zeros(max_accounts, np.int64) for _ in range(2)]
-    books = new_book(max_orders), new_book(max_orders)
-    return Venue(*books, *per_order, *per_account, np.zeros(1, np.int64), rules.encoded())
+    arrays = [*per_order, *per_account, np.zeros(1, np.int64), rules.encoded()]
+    return Venue(*books, *arrays)

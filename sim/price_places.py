@@ -68,6 +68,13 @@ class PricePlaces:
         """Prices of places, ticks; the inverse of the lookup."""
         return (self.pages[place >> SHIFT] << SHIFT) + (place & _WITHIN)
 
+    def state_prices(self, tops: np.ndarray) -> None:
+        """Replace places by prices in columns 0 and 2 of (n, 4), in place; a negative place becomes 0."""
+        for column in (0, 2):
+            held = tops[:, column] >= 0
+            tops[held, column] = self.prices(tops[held, column])
+            tops[~held, column] = 0
+
     def _rebuild(self, pages: np.ndarray) -> None:
         size = max(_FIRST_TABLE, 1 << int(4 * pages.size).bit_length())
         self.keys, self.ranks = np.zeros(size, np.int64), np.full(size, EMPTY, np.int64)

@@ -18,7 +18,7 @@ from numba import njit
 from feeds.errors import StudyError
 from sim.compile_options import ENTRY
 from sim.qrm_params import QrmParams
-from sim.qrm_state import EPISODE, INVENTORY, QrmState, QrmTables, new_state, tables_of
+from sim.qrm_state import EPISODE, QrmState, QrmTables, new_state, tables_of
 from sim.qrm_task import (
     BOUGHT,
     DONE,
@@ -132,13 +132,17 @@ class QrmBatch:
             raise StudyError(
                 "actions", received=actions, expected=f"{self.books} whole numbers below {len(self.task.fractions)}"
             )
-        if not self._running or (not self.autoreset and self._results[:, DONE].any()):
-            raise StudyError("step", received="an episode not begun or over", expected="a running one", remedy="Reset.")
-        _step(self._tables, self._task, self.state, self._seed, self.autoreset, chosen, self._seen, self._results)
+        self._run(chosen)
         columns = self._results.T
         return BatchStep(
             self._seen, columns[REWARD], columns[DONE] > 0, columns[BOUGHT], columns[SHORTFALL], columns[LEFT]
         )
+
+    def _run(self, chosen: npt.NDArray[np.int64]) -> None:
+        """Step with actions known to exist; see `step`."""
+        if not self._running or (not self.autoreset and self._results[:, DONE].any()):
+            raise StudyError("step", received="an episode not begun or over", expected="a running one", remedy="Reset.")
+        _step(self._tables, self._task, self.state, self._seed, self.autoreset, chosen, self._seen, self._results)
 
 
 class QrmEnv(gymnasium.Env[Observations, int]):
@@ -156,6 +160,7 @@ class QrmEnv(gymnasium.Env[Observations, int]):
         self.action_space = gymnasium.spaces.Discrete(len(self.batch.task.fractions))  # type: ignore[assignment]
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (len(OBSERVED),), np.float32)
         self._episode = 0
+        self._action = np.zeros(1, np.int64)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -170,11 +175,12 @@ class QrmEnv(gymnasium.Env[Observations, int]):
 
     def step(self, action: int) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
         """One decision; ``info`` holds ``bought``, ``inventory``, and at the end ``shortfall`` and ``left``."""
-        step = self.batch.step([action])
-        info: dict[str, Any] = {
-            "bought": int(step.bought[0]),
-            "inventory": int(self.batch.state.counts[0, INVENTORY]),
-        }
-        if step.done[0]:
-            info |= {"shortfall": float(step.shortfall[0]), "left": int(step.left[0])}
-        return step.seen[0].copy(), float(step.rewards[0]), bool(step.done[0]), False, info
+        if not 0 <= action < len(self.batch.task.fractions):
+            raise StudyError("action", received=action, expected=f"0 to {len(self.batch.task.fractions) - 1}")
+        self._action[0] = action
+        self.batch._run(self._action)
+        reward, bought, shortfall, left, done = self.batch._results[0].tolist()
+        info: dict[str, Any] = {"bought": int(bought), "inventory": int(left)}
+        if done:
+            info |= {"shortfall": shortfall, "left": int(left)}
+        return self.batch._seen[0].copy(), reward, done > 0, False, info

@@ -19,13 +19,14 @@ import polars as pl
 
 from feeds.errors import InsufficientDataError
 from feeds.instruments import InstrumentSpec
-from sim.flow_measure import arrays_of
-from sim.qrm_measure import TapeQueues, measure_queues
+from sim.qrm_measure import TapeQueues, measure_queues, queue_arrays
 from sim.qrm_params import CANCEL, LIMIT, MARKET, Floats, QrmParams
-from sim.qrm_simulate import QrmEvents, simulate_qrm
+from sim.qrm_simulate import QrmEvents, run_alone, simulate_qrm
 
 #: Counts a rate of one size needs; a size that was seen less takes the rate of the nearest that was seen enough.
 _LEAST_COUNT = 20
+#: And time: what was seen only between rows of one stamp has no rate.
+_LEAST_S = 1.0
 #: No queue may be stuck.
 _LEAST_RATE = 1e-4
 _THETAS = tuple(np.round(np.linspace(0.1, 1.0, 10), 2).tolist())
@@ -78,7 +79,8 @@ def count_events(events: QrmEvents, levels: int, max_queue: int) -> tuple[Floats
 def rates_of(counts: Floats, exposure: Floats) -> Floats:
     """Rates per second of one level from counts (Q + 1, 3) over exposure (Q + 1,), s; sizes seen too little borrow."""
     rates = counts / np.maximum(exposure, 1e-9)[:, None]
-    enough = counts.sum(axis=1) >= _LEAST_COUNT
+    enough = (counts.sum(axis=1) >= _LEAST_COUNT) & (exposure >= _LEAST_S)
+    usable_empty = bool(enough[0])
     enough[0] = False  # an empty queue is nobody's neighbour
     known = np.flatnonzero(enough)
     if not known.size:
@@ -88,7 +90,7 @@ def rates_of(counts: Floats, exposure: Floats) -> Floats:
         for size in range(1, len(rates)):
             if not enough[size]:
                 rates[size] = rates[known[np.abs(known - size).argmin()]]
-    if counts[0].sum() < _LEAST_COUNT:
+    if not usable_empty:
         rates[0] = rates[1]
     rates[:, LIMIT] = np.maximum(rates[:, LIMIT], _LEAST_RATE)
     rates[1:, CANCEL] = np.maximum(rates[1:, CANCEL], _LEAST_RATE)
@@ -109,6 +111,9 @@ def fit_qrm(
     Where the spread is wider than a tick or two, the tape is looked at on a coarser grid of prices, so that it spans
     1.5 steps at its median; `QrmParams.tick` is that step.
 
+    `QrmParams.source` tells how far the simulated mid's moments remain from the tape's: a stock of many small ticks
+    moves far more often than the model lets it.
+
     Args:
         tape: RAW_TICKS rows in source order with book columns.
         spec: Units of the instrument.
@@ -117,9 +122,9 @@ def fit_qrm(
         until_ns: Only rows known before this moment (running maximum of ts_recv) are used.
 
     Raises:
-        InsufficientDataError: The tape has too few arrivals or a mid that does not move.
+        InsufficientDataError: The tape has too few arrivals, a mid that does not move, or queues that never empty.
     """
-    arrays = arrays_of(tape, until_ns)
+    arrays = queue_arrays(tape, until_ns)
     quote = spec.quote_increment_ticks
     spread = float(np.median((arrays.ask_px - arrays.bid_px)[arrays.live > 0]))
     step = quote * max(1, round(spread / quote / 1.5))
@@ -149,23 +154,29 @@ def _counted(found: TapeQueues, tick: float, price: float) -> QrmParams:
 
 def _matched(params: QrmParams, target: MidMoments) -> QrmParams:
     """The thetas whose simulated mids are nearest in the logs of continuation and variance."""
-    rate = simulate_rate(params)
+    short_s = 2_000.0 / float(params.rates.sum(axis=3).max(axis=1).sum())
+    seconds = short_s * _SIM_EVENTS / max(1, run_alone(params, short_s, _SEED)[0])
 
     def distance(pair: tuple[float, float]) -> float:
         tried = dataclasses.replace(params, theta=pair[0], theta_reinit=pair[1])
-        events = simulate_qrm(tried, _SIM_EVENTS / rate, _SEED)
+        try:
+            events = simulate_qrm(tried, seconds, _SEED, max_events=8 * _SIM_EVENTS)
+        except InsufficientDataError:  # busier by far than the tape
+            return float("inf")
         found = mid_moments(events.seconds, events.mid)
         if found.variance == 0.0:
             return float("inf")
         ratio = np.log((found.continuation + 0.01) / (target.continuation + 0.01))
         return float(ratio**2 + 0.25 * np.log(found.variance / target.variance) ** 2)
 
-    theta, reinit = min(itertools.product(_THETAS, _REINITS), key=distance)
-    return dataclasses.replace(params, theta=theta, theta_reinit=reinit)
-
-
-def simulate_rate(params: QrmParams) -> float:
-    """Events per second of the model, from a short run."""
-    seconds = 2_000.0 / float(params.rates.sum(axis=3).max(axis=1).sum())
-    events = simulate_qrm(params, seconds, _SEED)
-    return max(1.0, len(events.seconds) - 1.0) / seconds
+    apart = {pair: distance(pair) for pair in itertools.product(_THETAS, _REINITS)}
+    theta, reinit = min(apart, key=apart.__getitem__)
+    if not np.isfinite(apart[theta, reinit]):
+        raise InsufficientDataError(
+            "queue-reactive fit",
+            received="queues so deep that the best of them never empties in simulation",
+            expected="a large-tick instrument, whose best queue empties now and then",
+            remedy="Fit the order flow of sim/flow_fit.py instead.",
+        )
+    told = f"{params.source}; log distance of the mid's moments from the tape's {apart[theta, reinit] ** 0.5:.2f}"
+    return dataclasses.replace(params, theta=theta, theta_reinit=reinit, source=told)

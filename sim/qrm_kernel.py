@@ -17,7 +17,7 @@ from __future__ import annotations
 from numba import njit
 
 from sim.compile_options import INNER
-from sim.qrm_params import LIMIT
+from sim.qrm_params import CANCEL, LIMIT
 from sim.qrm_state import (
     ARRIVAL,
     ARRIVALS,
@@ -33,6 +33,9 @@ from sim.qrm_state import (
     episode_key,
 )
 from sim.random_stream import exponential, uniform
+
+#: Rare and large: called, not inlined, or every kernel would be compiled with several copies of it.
+_RARE = {name: value for name, value in INNER.items() if name != "forceinline"}
 
 #: What `next_arrival` returns besides ``3 * queue + kind``.
 NONE, TURNED_AWAY = -1, -2
@@ -149,7 +152,7 @@ def move_reference(tables: QrmTables, state: QrmState, row: int, stream: int, nu
     return False
 
 
-@njit(**INNER)
+@njit(**_RARE)
 def open_book(tables: QrmTables, state: QrmState, row: int, seed: int, episode: int) -> None:
     """Draw the opening book of an episode; its reference price is the arrival price."""
     for stream in range(state.keys.shape[1]):
@@ -186,14 +189,18 @@ def next_arrival(tables: QrmTables, state: QrmState, row: int, until_s: float) -
         state.clock[row] = until_s
         return NONE
     state.clock[row] = at_s
-    place, queue = uniform(key, number, PICK) * total, 0
-    while queue < queues - 1 and place >= state.rates[row, queue]:
-        place -= state.rates[row, queue]
-        queue += 1
-    size, kind = state.queues[row, queue], 0
-    while kind < 2 and place >= tables.rates[queue, size, kind]:
-        place -= tables.rates[queue, size, kind]
-        kind += 1
+    place = uniform(key, number, PICK) * total
+    # Counted without a branch: which queue it is cannot be predicted, and a wrong guess costs more than the sums.
+    queue, passed, reached = 0, 0.0, 0.0
+    for other in range(queues - 1):
+        reached += state.rates[row, other]
+        beyond = place >= reached
+        queue += 1 if beyond else 0
+        passed = reached if beyond else passed
+    place -= passed
+    size = state.queues[row, queue]
+    limit = tables.rates[queue, size, LIMIT]
+    kind = (1 if place >= limit else 0) + (1 if place >= limit + tables.rates[queue, size, CANCEL] else 0)
     changed = size + 1 if kind == LIMIT else size - 1
     if changed < 0 or changed >= tables.totals.shape[1]:
         state.counts[row, REJECTED] += 1

@@ -12,12 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numba import njit
 
 from feeds.errors import InsufficientDataError
-from feeds.schema import ACTION_CODE
+from feeds.schema import ACTION_CODE, FLAG_SNAPSHOT
 from sim.book_state import BID
-from sim.flow_measure import TapeArrays
+from sim.flow_measure import TapeArrays, arrays_of
 from sim.order_index import EMPTY, find, insert, remove
 from sim.qrm_params import CANCEL, LIMIT, MARKET, Floats
 
@@ -45,6 +46,24 @@ class TapeQueues:
     event_size: Floats
     seconds: Floats
     mid: np.ndarray
+
+
+def queue_arrays(tape: pl.DataFrame, until_ns: int | None = None) -> TapeArrays:
+    """Columns of a tape (`sim.flow_measure.arrays_of`) that keep what was placed while a side was empty.
+
+    A snapshot states one side before the other: its orders are needed. Such rows take the nearest quotes and count as
+    part of the opening, so neither their arrivals nor their time is measured.
+
+    Raises:
+        InsufficientDataError: Fewer than 100 live rows, or the book columns are missing.
+    """
+    one_sided = (pl.col("bid_px").fill_null(0) <= 0) | (pl.col("ask_px").fill_null(0) <= 0)
+    quotes = [
+        pl.when(one_sided).then(None).otherwise(pl.col(name)).forward_fill().backward_fill().fill_null(0).alias(name)
+        for name in ("bid_px", "ask_px")
+    ]
+    flags = pl.when(one_sided).then(pl.col("flags") | FLAG_SNAPSHOT).otherwise(pl.col("flags")).alias("flags")
+    return arrays_of(tape.with_columns(*quotes, flags), until_ns)
 
 
 def measure_queues(tape: TapeArrays, step: int, levels: int, max_queue: int) -> TapeQueues:
@@ -144,7 +163,7 @@ def _count_queues(
     exposure: np.ndarray,
     sizes: np.ndarray,
 ) -> None:
-    """One pass; ``depth``: lots by side and step, ``orders``: price, lots, side, ``sizes``: lots and number by level."""
+    """One pass. ``depth``: lots by side and step; ``orders``: price, lots, side; ``sizes``: lots, number by level."""
     used, reference = 0, _reference(bids[0], asks[0], bids[0] + asks[0])
     for i in range(clock.size):
         if i > 0 and live[i]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sim.qrm_params import CANCEL, LIMIT, MARKET, QrmParams
 from sim.qrm_task import QrmTask
 from sim.random_stream import stream_key, uniform
@@ -34,7 +36,7 @@ class PythonQrm:
     def __init__(self, params: QrmParams, seed: int, episode: int = 0, task: QrmTask | None = None) -> None:
         self.params, self.task = params, task or QrmTask()
         self._law = params.law().cumsum(axis=2)
-        self._keys = [stream_key(seed, episode * 4 + stream) for stream in range(4)]
+        self._keys = [np.uint64(stream_key(seed, episode * 4 + stream)) for stream in range(4)]
         self.sides: list[list[int]] = [[], []]
         self.reference, self.seconds, self._arrival = 0, 0.0, 0
         self.inventory, self.shortfall_half_ticks, self.decision = self.task.parent, 0, 0

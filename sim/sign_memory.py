@@ -6,9 +6,9 @@ autocorrelation falls as lag^-(a - 1): Lillo, Mike and Farmer, "Theory for long 
 Review E 71, 2005, the variant with a fixed number of hidden orders. Added here: a share of market orders belongs to no
 hidden order and has a sign of its own.
 
-The autocorrelation is known exactly at every lag. With C(k) = zeta(a, k + 1) / zeta(a) (uncut), the chance that an order has k
-more children behind a given one, and B the number of children of that order's place among the k - 1 market orders
-between, which is binomial with chance q / N each,
+The autocorrelation is known exactly at every lag. With C(k) = zeta(a, k + 1) / zeta(a) without a cut, the chance that
+an order has k more children behind a given one, and B the number of children of that order's place among the k - 1
+market orders between, which is binomial with chance q / N each,
 
     rho(k) = q (q / N) E C(1 + B).
 

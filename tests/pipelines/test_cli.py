@@ -23,6 +23,7 @@ from feeds.lake import Lake
 from feeds.quarantine import listing, quarantine
 from feeds.study import PROJECT_DIR, available_studies, load_study
 from pipelines import cli, show
+from tests.support.fx_files import write_fx_day
 from tests.support.market_files import write_lobster_day, write_us_equity_day
 from tests.support.studies import DATES, write_study
 
@@ -427,7 +428,12 @@ def test_ingest_says_which_file_an_instrument_day_still_needs(t2t):
 
 def test_ingest_says_which_files_lie_outside_the_study(t2t):
     answer = t2t("ingest", *write_us_equity_day(t2t.folder / "aaa", "AAA", "2012-10-08", seed=1, quotes=200, trades=40))
-    assert "liesoutsidethestudy" in answer.flat
+    assert "liesoutsidethestudy" in answer.flat and "noshippedstudyadmitsit" in answer.flat
+
+
+def test_ingest_names_shipped_studies_that_admit_what_this_one_does_not(t2t):
+    answer = t2t("ingest", *write_fx_day(t2t.folder / "eur", 1))
+    assert "theseshippedstudiesadmitsomeofit:fx_2014" in answer.flat
 
 
 # --- ui --------------------------------------------------------------------------------------------------------------

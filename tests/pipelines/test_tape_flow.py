@@ -177,3 +177,22 @@ def _context(flow):
     from dagster._core.loader import LoadingContextForTest
 
     return LoadingContextForTest(flow.instance)
+
+
+def test_an_itch_day_goes_from_bytes_to_features(tmp_path):
+    (tmp_path / "files" / "aaa").mkdir(parents=True)
+    flow = make_flow(
+        tmp_path,
+        dates={"start": itch_files.DATE, "end": itch_files.DATE},
+        instruments=[{"id": itch_files.INSTRUMENT, "tick_size": 0.0001, "lot_size": 1, "quote_increment_ticks": 100}],
+        admit_new_instruments=False,
+    )
+    stage(itch_files.write_itch_day(tmp_path / "drop", 5, events=6_000), flow.root)
+    summary = GraphRunner(flow.yaml, flow.root, instance=flow.instance).run(nights=0)
+    outcomes = {outcome.step.partition: (outcome.state, outcome.problems) for outcome in summary.outcomes}
+    assert outcomes[f"{itch_files.DATE}|{itch_files.INSTRUMENT}"] == ("done", ())
+    lake = Lake(flow.root)
+    clean = lake.manifest("clean_ticks", itch_files.DATE, itch_files.INSTRUMENT)
+    assert clean.params["figures"]["book"] == "orders" and clean.rows > 500
+    assert lake.read("microstructure_features", itch_files.DATE, itch_files.INSTRUMENT).height > 20
+    assert lake.symbols("raw_ticks", itch_files.DATE) == [itch_files.INSTRUMENT], "others were not asked for"

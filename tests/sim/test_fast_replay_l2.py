@@ -57,7 +57,12 @@ def check_against_the_fold(rows, block=None):
 @pytest.mark.parametrize("block", [None, 41])
 def test_a_wild_feed_gives_the_same_best_prices_after_every_row(seed, block):
     _, stats = check_against_the_fold(random_levels(seed), block)
-    assert min(stats.crossed_rows, stats.ignored_levels, stats.overruled_levels, stats.withdrawn_levels) > 0
+    assert min(stats.crossed_rows, stats.ignored_levels, stats.overruled_levels) > 0
+
+
+def test_a_lasting_cross_is_resolved_alike():
+    _, stats = check_against_the_fold(random_levels(3, quotes=0.0, step_ms=700))
+    assert stats.withdrawn_levels > 20
 
 
 @given(st.integers(0, 2**32), st.integers(3, 60), st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([3, 200, 2_000]))

@@ -62,6 +62,8 @@ def twin(params, end, seed):
         choices = [(exponential(key, number, 0) / params.baseline.sum(), -1)]
         for j in terms:
             total, b = sum(excess(i, j, now) for i in kinds), params.decays[j]
+            if total == 0.0:
+                continue
             left = 1.0 - b * exponential(key, number, 2 + j) / total
             if left > 0:
                 choices.append((-math.log(left) / b, j))
@@ -101,15 +103,15 @@ def processes(draw):
     return HawkesParams(rng.random(kinds) + 0.05, branching, np.exp(rng.normal(0, 1.5, terms)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(processes(), st.integers(0, 2**40))
 def test_the_compiled_simulation_is_the_plain_one_event_for_event(params, seed):
-    made, plain = simulate_hawkes(params, 15.0, seed), twin(params, 15.0, seed)
+    made, plain = simulate_hawkes(params, 10.0, seed), twin(params, 10.0, seed)
     assert made.marks.tolist() == [mark for _, mark in plain]
     np.testing.assert_allclose(made.times_s, [time for time, _ in plain], rtol=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(processes(), st.integers(0, 2**40))
 def test_likelihood_compensators_and_intensities_are_the_sums_over_all_pairs(params, seed):
     events = simulate_hawkes(params, 12.0, seed)
@@ -129,7 +131,7 @@ def test_likelihood_compensators_and_intensities_are_the_sums_over_all_pairs(par
         np.testing.assert_allclose(rates, wanted, rtol=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(processes(), st.integers(0, 2**40))
 def test_the_gradient_is_that_of_differences(params, seed):
     events = simulate_hawkes(params, 30.0, seed)
@@ -184,7 +186,7 @@ def test_rescaled_times_of_the_true_process_are_standard_exponentials(maker):
     if maker == "exact":
         events = simulate_hawkes(TRUTH, 40_000.0, seed=9, from_mean=False)
     else:
-        events = thinned(TRUTH, 700.0, np.random.default_rng(4))
+        events = thinned(TRUTH, 250.0, np.random.default_rng(4))
     for residuals in residual_report(TRUTH, events):
         assert residuals.p_value > 1e-3
         assert residuals.mean == pytest.approx(1.0, abs=4 / math.sqrt(residuals.events))

@@ -62,7 +62,7 @@ def shortfalls(env, schedule, side, seeds):
 )
 def test_the_environment_reduces_to_almgren_and_chriss(side, schedule, mean, deviation):
     prices = LinearImpactMarket(DAYS, start_mid_ticks=50 / TICK, volatility_ticks=0.95 / TICK, horizon_s=5.0)
-    costs = shortfalls(ExecutionEnv(prices, MILLION), schedule, side, range(1_500)) * TICK
+    costs = shortfalls(ExecutionEnv(prices, MILLION), schedule, side, range(1_000)) * TICK
     assert costs.mean() == pytest.approx(mean, abs=4 * deviation / len(costs) ** 0.5)
     assert costs.std() == pytest.approx(deviation, rel=4 / (2 * len(costs)) ** 0.5)
 
@@ -89,7 +89,7 @@ def test_the_environment_reduces_to_obizhaeva_and_wang():
     assert cost / unit >= obizhaeva_wang_costs(2.0)[0]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.integers(-5_000, 5_000)), min_size=1, max_size=12),
     st.sampled_from([MIXED, Propagator(1.0), Propagator(1.0, permanent_ticks_per_lot=0.5)]),

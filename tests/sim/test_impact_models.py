@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feeds.errors import StudyError
 from sim.closed_forms import cheapest_round_trip, optimal_trades, price_covariance
-from sim.impact_kernels import kernel_from_response, mixture, power_law
+from sim.impact_kernels import kernel_from_response, measure_response, mixture, power_law
 from sim.impact_models import Decay, Propagator
 from sim.impact_schedules import simulate_shortfall
 from sim.impact_state import ImpactState
@@ -29,6 +29,7 @@ def timed(schedule):
     return np.cumsum(waits), lots
 
 
+@settings(deadline=None)
 @given(models, schedules)
 def test_following_the_trades_costs_what_the_matrix_says(model, schedule):
     times, lots = timed(schedule)
@@ -37,6 +38,7 @@ def test_following_the_trades_costs_what_the_matrix_says(model, schedule):
     assert followed == pytest.approx(model.expected_cost(times, lots), abs=1e-9 * scale)
 
 
+@settings(deadline=None)
 @given(models, schedules)
 def test_no_round_trip_earns(model, schedule):
     times, lots = timed([*schedule, (0.0, -sum(lots for _, lots in schedule))])
@@ -46,6 +48,7 @@ def test_no_round_trip_earns(model, schedule):
         assert cheapest_round_trip(model.matrix(times))[0] >= -1e-9 * (1 + model.walked_ticks_per_lot)
 
 
+@settings(deadline=None)
 @given(models, schedules)
 def test_the_state_is_the_sum_of_the_kernel_over_all_trades(model, schedule):
     times, lots = timed(schedule)
@@ -114,7 +117,7 @@ def better_by(model, times, lots, than, seed):
 def test_no_schedule_beats_the_optimum_significantly(model):
     times, rng = np.linspace(0, 10, 11), np.random.default_rng(5)
     best = optimal_trades(model.matrix(times), 100.0)
-    rivals = [np.full(11, 100 / 11), *(100 * rng.dirichlet(np.ones(11)) for _ in range(30))]
+    rivals = [np.full(11, 100 / 11), *(100 * rng.dirichlet(np.ones(11)) for _ in range(15))]
     rivals += [best + 0.5 * (rival - best) for rival in rivals]
     assert max(better_by(model, times, rival, best, seed) for seed, rival in enumerate(rivals)) < 4
 
@@ -180,11 +183,11 @@ def test_the_gap_comes_off_the_fastest_decays_and_never_off_what_is_permanent():
         MIXED.beyond_consumed_depth(1.5)
 
 
-@pytest.mark.parametrize(("scale_s", "exponent"), [(0.02, 0.5), (1.0, 0.2), (5.0, 1.5), (1e-3, 0.4)])
+@pytest.mark.parametrize(("scale_s", "exponent"), [(0.02, 0.5), (1.0, 0.2), (5.0, 2.0), (1e-3, 0.4)])
 def test_a_power_law_is_its_mixture_at_every_age(scale_s, exponent):
     ages = np.concatenate([[0.0], np.geomspace(1e-5, 1_000, 200)])
     found = power_law(3.0, scale_s, exponent, 1_000.0).kernel(ages)
-    np.testing.assert_allclose(found, 3.0 * (1 + ages / scale_s) ** -exponent, rtol=2e-7)
+    np.testing.assert_allclose(found, 3.0 * (1 + ages / scale_s) ** -exponent, rtol=1e-5)
 
 
 def test_a_given_kernel_becomes_a_mixture_and_one_that_is_none_is_refused():
@@ -206,12 +209,12 @@ def test_the_kernel_is_found_again_in_the_response_of_signs_with_memory():
     far = np.concatenate([kernel[-1:], kernel])
     # Beyond the last lag the kernel is constant: old trades add to the level alone, which no response sees.
     mids = np.convolve(signs, far - kernel[-1])[:n] + kernel[-1] * np.concatenate([[0.0], np.cumsum(signs)[:-1]])
-    response = np.array([np.mean(signs[:-lag] * (mids[lag:] - mids[:-lag])) for lag in range(1, lags + 1)])
-    memory = np.array([np.mean(signs[:-lag] * signs[lag:]) for lag in range(1, lags + 1)])
+    response, memory = measure_response(signs, mids, lags)
+    np.testing.assert_allclose(memory[:4], 0.7 ** np.arange(1, 5), atol=0.01)
     found = kernel_from_response(response, memory)
-    np.testing.assert_allclose(found, kernel, atol=0.02)
-    # The response itself rises where the kernel falls: the two must not be taken for one another.
-    assert response[5] > response[0] > kernel[5]
+    np.testing.assert_allclose(found, kernel, atol=0.01)
+    # The response is another thing: it falls far less.
+    assert response[5] / response[0] > 0.9 > 0.5 > kernel[5] / kernel[0]
 
 
 @pytest.mark.parametrize(
@@ -226,6 +229,7 @@ def test_the_kernel_is_found_again_in_the_response_of_signs_with_memory():
         (lambda: Propagator.obizhaeva_wang(2.0, 1.0, permanent=0.6), "no negative weight"),
         (lambda: power_law(1.0, 0.0, 0.5, 1.0), "positive numbers"),
         (lambda: mixture(np.exp, 2.0, 1.0), "first < last"),
+        (lambda: measure_response(np.ones(3), np.ones(3), 3), "more than lags"),
         (lambda: kernel_from_response(np.ones(3), np.ones(2)), "as many"),
         (
             lambda: simulate_shortfall(MIXED, np.array([1.0, 0.5]), np.ones(2), volatility=1.0, paths=1, seed=0),

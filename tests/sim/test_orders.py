@@ -192,6 +192,7 @@ def test_a_cancel_of_some_lots_keeps_the_place_and_takes_what_is_not_shown_first
 def test_a_replace_to_a_smaller_size_keeps_the_place_and_a_larger_size_or_a_price_loses_it(offered):
     offered.enter(5, BID, 99, 2)
     assert told(offered.replace(4, 99, 6)) == [(REDUCED, 4, 99, 1, REPLACED)]
+    assert told(offered.replace(4, 99, 6)) == [(REDUCED, 4, 99, 0, REPLACED)]
     assert queue_of(offered.displayed, BID, 99) == [4, 5]
     assert told(offered.replace(4, 99, 7)) == [(CANCELLED, 4, 99, 6, REPLACED), (RESTED, 4, 99, 7, 7)]
     assert queue_of(offered.displayed, BID, 99) == [5, 4]
