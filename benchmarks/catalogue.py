@@ -11,11 +11,14 @@ from typing import Any
 from feeds.errors import T2TError
 
 _MODULES = {
+    "book_replay": "tapes replayed order by order and level by level: ns a row, beside hftbacktest where it is installed",
     "decode": "every format decoded beside a reference, and the whole ingest of the US equity ticks",
     "decode_large": "a generated 5 GB ITCH tape: peak memory, messages a second (needs 8 GB of disk)",
     "demo_market": "the simulated demo market: seconds to generate, events, what knowing the plant is worth",
     "graph": "the whole graph on the embedded data, both studies: seconds, peak memory",
     "load": "loading the code location cold: seconds against the 15 s limit",
+    "orders": "a message at the venue with every order type: ns on one core, beside the plain twin",
+    "qrm": "queue-reactive model: published execution table, jump and invariant law, ns per event",
     "sentiment": "headline scoring: texts a second, macro-F1 where the labelled headlines are here",
 }
 

@@ -115,7 +115,7 @@ class LevelReplay:
         ladder, found, at = self.ladder, [], int(self.ladder.state[BEST + side])
         step = next_below if side == BID else next_above
         while 0 <= at < NONE_ABOVE:
-            found.append((int(self.places.prices(np.int64(at))), int(ladder.lots[side, at])))
+            found.append((int(self.places.prices(np.array(at))), int(ladder.lots[side, at])))
             at = step(ladder.words[side], ladder.summary[side], at)
         return found
 

@@ -251,7 +251,7 @@ def displayed_levels(ladder: Ladder, places: PricePlaces, side: int) -> list[tup
     found, at = [], int(ladder.state[BEST + side])
     step = next_below if side == BID else next_above
     while 0 <= at < NONE_ABOVE:
-        found.append((int(places.prices(np.int64(at))), int(ladder.levels[at]["lots"])))
+        found.append((int(places.prices(np.array(at))), int(ladder.levels[at]["lots"])))
         at = step(ladder.words, ladder.summary, at)
     return found
 

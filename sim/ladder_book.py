@@ -5,8 +5,8 @@ What differs is where things lie. Orders are numbered beforehand (no table is se
 (no level is searched or moved), and one row of bits tells which places are occupied: all bids lie below all asks, so
 the next best price of a side is the next set bit. An order is half a cache line, a level a quarter.
 
-Here: what events do to the book. Not here: its arrays (sim/ladder_state.py), numbering orders and prices (sim/ladder_rows.py,
-sim/price_places.py), tables of events (sim/fast_replay_l3.py).
+Here: what events do to the book. Not here: its arrays (sim/ladder_state.py), numbering orders and prices
+(sim/ladder_rows.py, sim/price_places.py), tables of events (sim/fast_replay_l3.py).
 """
 
 from __future__ import annotations
