@@ -11,7 +11,7 @@ from typing import Any
 from feeds.errors import T2TError
 
 _MODULES = {
-    "book_replay": "tapes replayed order by order and level by level: ns a row, beside hftbacktest where it is installed",
+    "book_replay": "tapes replayed order by order and level by level: ns a row, beside hftbacktest where it is there",
     "decode": "every format decoded beside a reference, and the whole ingest of the US equity ticks",
     "decode_large": "a generated 5 GB ITCH tape: peak memory, messages a second (needs 8 GB of disk)",
     "demo_market": "the simulated demo market: seconds to generate, events, what knowing the plant is worth",
