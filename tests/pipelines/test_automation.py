@@ -16,7 +16,7 @@ from pipelines.schedules import decide
 from tests.support.market_files import write_us_equity_day
 from tests.support.studies import DATES
 
-pytestmark = pytest.mark.xdist_group("automation")
+pytestmark = pytest.mark.xdist_group("flow")
 
 
 @dataclass

@@ -93,7 +93,7 @@ def test_failing_data_stops_its_own_partition_and_nothing_else(tmp_path):
     write_us_equity_day(tmp_path / "files" / "bbb", "BBB", DATES[1], seed=99, bad_prices=True)
     flow = make_flow(tmp_path)
     flow.stage()
-    summary = flow.runner().run(nights=1)
+    summary = flow.runner().run(nights=0)
     failed = [(o.step.partition, o.problems) for o in summary.failed]
     assert [partition for partition, _ in failed] == [f"{DATES[1]}|BBB.US"]
     assert "raw_ticks_quality" in failed[0][1][0] and "rows" in failed[0][1][0]
@@ -126,7 +126,7 @@ def test_truncated_empty_and_foreign_files_are_quarantined_and_the_rest_goes_on(
     (landing / "incoming").mkdir(exist_ok=True)
     (landing / "incoming" / "empty.csv").write_bytes(b"")
     (landing / "incoming" / "holiday.jpg").write_bytes(bytes(range(256)))
-    summary = flow.runner().run()
+    summary = flow.runner().run(nights=1)
     moved = {name for name, _ in summary.quarantined}
     assert moved == {"20131009_quote.zip", "empty.csv", "holiday.jpg"}
     for name in moved:
