@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from feeds.adapters.base import FileInfo
     from feeds.instruments import InstrumentSpec
 
+#: Below this share of equal minutes in any field the check warns.
+LEAST_SHARE = 0.95
+
 
 def build_published(parts: StudyPartitions) -> list[dg.AssetsDefinition]:
     """The assets of this module for one study."""
@@ -138,7 +141,3 @@ def compare_bars(store: StudyStore, date: str, instrument: str) -> dg.AssetCheck
         metadata={"shares": table_value(shares), "least_share": least},
         description=f"fields equal in {least:.1%} of minutes or more",
     )
-
-
-#: Below this share of equal minutes in any field the check warns.
-LEAST_SHARE = 0.95

@@ -24,8 +24,6 @@ GROUP = "ticks"
 OWNERS = ["team:data"]
 #: Dates that the calendar shows and that drift is judged against.
 CALENDAR_DATES = 120
-#: Kinds of source problems that mean lost messages.
-GAPS = ("sequence_gap", "update_gap")
 
 
 def build_quality(parts: StudyPartitions) -> list[dg.AssetsDefinition]:
@@ -59,6 +57,7 @@ def audit_day(store: StudyStore, date: str, symbol: str) -> dg.AssetCheckResult:
     """Check the invariants of one instrument-day, store their results and the day's figures, give the verdict."""
     from assets.sources import source_problems
     from assets.ticks import session_of
+    from feeds.quality.audit import GAP_PROBLEMS
     from feeds.quality.history import day_figures, figures_frame, raw_counts
     from feeds.quality.invariants import check_invariants
 
@@ -69,7 +68,7 @@ def audit_day(store: StudyStore, date: str, symbol: str) -> dg.AssetCheckResult:
     problems = source_problems(origins[0])
     frame = results_frame(check_invariants(raw, bounds, problems, clean), date, symbol)
     lake.write("quality_invariants", frame, date, symbol, parents=parents)
-    lost = sum(problem.kind in GAPS for problem in problems)
+    lost = sum(problem.kind in GAP_PROBLEMS for problem in problems)
     counts = raw_counts(raw, lake.read("rejected_ticks", date, symbol), lost)
     figures = figures_frame(day_figures(clean, counts, bounds), date, symbol)
     lake.write("quality_figures", figures, date, symbol, parents=parents)
@@ -103,7 +102,10 @@ def _data_quality_calendar(parts: StudyPartitions) -> dg.AssetsDefinition:
         params = {"false_alarm_rate": drift.rate, "days": drift.days, "sentence": drift.sentence}
         manifest = store.lake.write("data_quality_calendar", inputs.calendar, date, parents=parents, params=params)
         store.lake.write("drift_alerts", drift.judged, date, parents=[manifest.id], params=params)
-        panel = drift_panel(drift.history, drift.judged, reason=drift.sentence, dpi=UI_DPI)
+        judged: dict[str, Any] = {}
+        if drift.judged.height:
+            panel = drift_panel(drift.history, drift.judged, reason=drift.sentence, dpi=UI_DPI)
+            judged["drift_plot"] = plot_value(panel, store)
         states = inputs.calendar["state"].value_counts()
         return dg.MaterializeResult(
             metadata={
@@ -112,7 +114,7 @@ def _data_quality_calendar(parts: StudyPartitions) -> dg.AssetsDefinition:
                 "drift": drift.sentence,
                 "alerts": drift.alerts.height,
                 "plot": plot_value(picture(inputs.calendar, dpi=UI_DPI), store),
-                "drift_plot": plot_value(panel, store),
+                **judged,
             }
         )
 

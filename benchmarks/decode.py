@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from feeds.errors import T2TError
+from feeds.study import PROJECT_DIR
 
 MODULES = ("itch", "dbn", "iex", "binance", "csv")
 
@@ -33,7 +34,7 @@ def run() -> dict[str, Any]:
 
 def _in_a_process(module: str) -> dict[str, Any]:
     code = f"import json, {module} as module; print('\\n' + json.dumps(module.measure()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=PROJECT_DIR)
     if done.returncode:
         raise T2TError(f"benchmark {module}", received=done.stderr.strip()[-2000:])
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))

@@ -47,7 +47,6 @@ class UnreadableFileError(T2TError):
     def __init__(self, path: object, position: str, expected: object, found: object) -> None:
         self.path = str(path)
         self.position = position
-        self.position = position
         self.found = str(found)
         super().__init__(
             f"{path} at {position}",
@@ -87,3 +86,7 @@ class IncompleteDropError(UnreadableFileError):
 
 class ApprovalError(T2TError):
     """A model is not approved for what was asked, or may not be approved."""
+
+
+class NotPublishedError(T2TError):
+    """A server has no such file."""

@@ -98,7 +98,7 @@ def _print_studies_that_admit(runner: GraphRunner) -> None:
 
     from feeds.study import available_studies, load_study
 
-    outside = {(unit.date, unit.instrument) for unit in runner.triage().outside}
+    outside = {(unit.date, unit.instrument) for unit in (runner.found.outside if runner.found else ())}
     if not outside:
         return
     days = [(dt.date.fromisoformat(date), instrument) for date, instrument in outside]
@@ -147,7 +147,9 @@ class _Watch:
         self.bar.advance(_rows_in(self.runner.lake, date, instrument), self._weights.get(step.partition, 0))
 
     def _bytes_of_days(self) -> dict[str, int]:
-        found = self.runner.triage()
+        found = self.runner.found
+        if found is None:
+            return {}
         return {f"{unit.date}|{unit.instrument}": _source_bytes(unit) for unit in (*found.ready, *found.current)}
 
 

@@ -121,7 +121,8 @@ class GraphRunner:
         self.parts = StudyPartitions(self.study)
         self.instance = instance or open_instance(root)
         self.defs = build_defs(study, root)
-        self._current: set[tuple[str, str]] = set()
+        #: What the landing zone held when `run` began to build.
+        self.found: Triage | None = None
 
     def run(
         self,
@@ -142,7 +143,7 @@ class GraphRunner:
         first = self.triage()
         decoded, broken = self.decode_tapes(first, decoding)
         found = self.triage() if first.undecoded else first
-        self._current = {(unit.date, unit.instrument) for unit in found.current}
+        self.found = found
         summary = RunSummary(self.study, self.root, decoded=decoded, left_alone=found.left_alone)
         summary.quarantined = tuple(dict.fromkeys((*first.quarantined, *broken, *found.quarantined)))
         self.instance.add_dynamic_partitions(str(self.parts.instruments.name), self._instruments(found))
@@ -249,13 +250,18 @@ class GraphRunner:
             return self._is_compared(date, instrument)
         if step.job == TICKS:
             clean = why_excluded(self.lake, date, instrument, DESCENT[:2]) is None
-            return clean and (date, instrument) in self._current and self._is_same_code("clean_ticks", date, instrument)
+            return clean and self._is_current(date, instrument) and self._is_same_code("clean_ticks", date, instrument)
         if step.job != INSTRUMENT_DAY:
             return False
         built = why_excluded(self.lake, date, instrument) is None and self.lake.exists("bars", date, instrument)
-        if not built or (date, instrument) not in self._current:
+        if not built or not self._is_current(date, instrument):
             return False
         return self._is_same_code("microstructure_features", date, instrument)
+
+    def _is_current(self, date: str, instrument: str) -> bool:
+        """Whether the raw ticks there were made from the files of the landing zone."""
+        current = self.found.current if self.found else ()
+        return any((unit.date, unit.instrument) == (date, instrument) for unit in current)
 
     def _is_same_code(self, table: str, date: str, instrument: str) -> bool:
         version = self.lake.manifest(table, date, instrument).code_version
@@ -265,12 +271,12 @@ class GraphRunner:
         """Whether the published bars there now were compared with the raw ticks there now."""
         from feeds.landing import file_id
 
-        if not all(self.lake.exists(table, date, instrument) for table in ("vendor_bars", "bar_match")):
+        info = self.found.published(self.study).get((date, instrument)) if self.found else None
+        if info is None or not all(self.lake.exists(name, date, instrument) for name in ("vendor_bars", "bar_match")):
             return False
         bars = self.lake.manifest("vendor_bars", date, instrument)
         current = {self.lake.manifest(table, date, instrument).id for table in ("vendor_bars", "raw_ticks")}
         compared = current == set(self.lake.manifest("bar_match", date, instrument).parents)
-        info = self.triage().published(self.study)[date, instrument]
         return compared and bars.parents == (file_id(info, self.root),)
 
     def _publish(self) -> None:

@@ -66,7 +66,6 @@ DISPLAYED, HIDDEN, NOWHERE = 0, 1, -1
 
 #: Places of `Venue.rules`.
 RULE_SELF_TRADE, RULE_POST_ONLY, RULE_INCREMENT, RULE_REFRESH, RULE_SMALLER = range(5)
-N_RULES = 5
 
 
 class SelfTrade(IntEnum):

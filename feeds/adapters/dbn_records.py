@@ -55,9 +55,8 @@ OTHER_RTYPES = {
     **dict.fromkeys((0x11, 0x20, 0x21, 0x22, 0x23, 0x24), "ohlcv"),
     **dict.fromkeys((0xB1, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4), "bbo"),
 }
-#: Prices are in units of 1e-9; these stand for "none".
+#: Prices are in units of 1e-9; this one stands for "none".
 UNDEFINED_PRICE = 2**63 - 1
-UNDEFINED_STAMP = 2**64 - 1
 
 _HEADER: list[Any] = [
     ("length", "u1"),

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Literal
 
 from feeds.download.http_files import State, fetch_file, sha256_of, write_whole
-from feeds.download.http_requests import HttpOptions, NotPublishedError, Pace, fetch_text
-from feeds.errors import StudyError, T2TError
+from feeds.download.http_requests import HttpOptions, Pace, fetch_text
+from feeds.errors import NotPublishedError, StudyError, T2TError
 
 Market = Literal["spot", "um", "cm"]
 Period = Literal["daily", "monthly"]

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from feeds.errors import T2TError
+from feeds.errors import NotPublishedError, T2TError
 
 _RETRIED = frozenset({408, 418, 425, 429})
 _SLOW_DOWN = frozenset({418, 429, 503})
@@ -47,10 +47,6 @@ class HttpOptions:
     backoff_s: float = 1.0
     longest_wait_s: float = 300.0
     most_bytes: int = 64 << 30
-
-
-class NotPublishedError(T2TError):
-    """The server has no such file (404)."""
 
 
 class AttemptError(Exception):

@@ -18,7 +18,7 @@ from feeds.adapters.base import SourceProblem
 _NS_PER_S = 1e9
 _STATED = ("bid_px", "bid_sz", "ask_px", "ask_sz")
 #: Problems of a source that mean lost messages; they are counted with the rows flagged as following a gap.
-GAP_PROBLEMS = frozenset({"sequence_gap", "truncated_tail"})
+GAP_PROBLEMS = frozenset({"sequence_gap", "truncated_tail", "lost_messages"})
 
 
 @dataclass(frozen=True)
