@@ -51,13 +51,15 @@ def _suite_check(table: str, parts: StudyPartitions, by_instrument: bool) -> dg.
 def evaluate_table(store: StudyStore, table: str, date: str, symbol: str | None) -> dg.AssetCheckResult:
     """Run the suite of ``table`` on one partition, store the results in ``quality_<table>`` and give the verdict."""
     from feeds.quality.run import SuiteResult, run_suite
+    from feeds.quality.traits import PROMISES
 
     origin = store.lake.manifest(table, date, symbol)
     if table == "microstructure_features" and origin.params.get("book") == "none":
         # Not a failure of the data: the universe leaves the instrument out and says why.
         result = SuiteResult(table, True, ())
     else:
-        result = run_suite(table, store.lake.read(table, date, symbol))
+        promised = PROMISES.get(str(origin.params.get("format")), frozenset()) if table == "raw_ticks" else frozenset()
+        result = run_suite(table, store.lake.read(table, date, symbol), promised)
     if roles := origin.params.get("awaited_roles"):
         result = _with_awaited(result, roles)
     frame = results_frame(result, date, symbol or "*")

@@ -1,7 +1,7 @@
 """Data quality over time: figures of an instrument-day, and the calendar of all instrument-days.
 
 States of the calendar, worst first: ``failed`` (a blocking check failed), ``missing`` (expected and not there),
-``warning`` (a check that stops nothing failed), ``late`` (came after it was due), ``ok``.
+``warning`` (a check that stops nothing failed), ``ok``.
 
 Here: pure functions over stored results and figures. Not here: running checks (feeds/quality/run.py, invariants.py),
 alerts (feeds/quality/drift.py), pictures (models/plots/quality_calendar.py).
@@ -18,7 +18,7 @@ from feeds.errors import SchemaError
 from feeds.schema import FLAG_GAP
 
 #: Worst first.
-STATES = ("failed", "missing", "warning", "late", "ok")
+STATES = ("failed", "missing", "warning", "ok")
 _NS_PER_S = 1e9
 _KEY = ("date", "symbol")
 
@@ -58,7 +58,6 @@ CALENDAR: Mapping[str, Any] = {
     "date": pl.String,
     "symbol": pl.String,
     "state": pl.String,  # one of STATES
-    "is_late": pl.Boolean,
     "worst": pl.String,  # the worst check that failed, "" where none did
     "worst_table": pl.String,
     "failures": pl.Int64,  # blocking checks that failed
@@ -132,7 +131,6 @@ def quality_calendar(
     figures: pl.DataFrame | None = None,
     rejected: pl.DataFrame | None = None,
     expected: pl.DataFrame | None = None,
-    arrivals: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """One row per instrument-day: its state and why.
 
@@ -142,7 +140,6 @@ def quality_calendar(
         figures: `QUALITY_FIGURES`.
         rejected: date, symbol, reason, rows.
         expected: date, symbol of what should be there; what is not is ``missing``. None: nothing else is expected.
-        arrivals: date, symbol, arrived_ns, due_ns, both ns UTC.
 
     Returns:
         `CALENDAR`, sorted by date and symbol.
@@ -153,20 +150,13 @@ def quality_calendar(
     checks = _checks(_given(results, "results", ("table", "expectation", "blocking", "passed")))
     counts = _figures(_given(figures, "figures", ("rows_in", "rows_rejected", "rejected_share", "gaps")))
     reasons = _reasons(_given(rejected, "rejected", ("reason", "rows")))
-    late = _late(_given(arrivals, "arrivals", ("arrived_ns", "due_ns")))
     wanted = _given(expected, "expected", ()).select(_KEY).unique()
     keys = pl.concat([part.select(_KEY) for part in (checks, counts, wanted)]).unique()
-    found = (
-        keys.join(checks, on=_KEY, how="left")
-        .join(counts, on=_KEY, how="left")
-        .join(reasons, on=_KEY, how="left")
-        .join(late, on=_KEY, how="left")
-    )
+    found = keys.join(checks, on=_KEY, how="left").join(counts, on=_KEY, how="left").join(reasons, on=_KEY, how="left")
     is_there = pl.col("checks").is_not_null() | pl.col("rows_in").is_not_null()
     filled = found.with_columns(
         pl.col("failures", "warnings", "checks").fill_null(0),
         pl.col("worst", "worst_table", "rejected_by_reason").fill_null(""),
-        pl.col("is_late").fill_null(False),
         is_there=is_there,
     )
     state = (
@@ -176,8 +166,6 @@ def quality_calendar(
         .then(pl.lit("missing"))
         .when(pl.col("warnings") > 0)
         .then(pl.lit("warning"))
-        .when(pl.col("is_late"))
-        .then(pl.lit("late"))
         .otherwise(pl.lit("ok"))
     )
     done = filled.with_columns(state=state).sort(_KEY)
@@ -221,8 +209,3 @@ def _reasons(rejected: pl.DataFrame) -> pl.DataFrame:
     ordered = total.sort("rows", "reason", descending=[True, False])
     said = pl.concat_str("reason", pl.lit(" "), pl.col("rows").cast(pl.String))
     return ordered.group_by(_KEY, maintain_order=True).agg(rejected_by_reason=said.str.join(", "))
-
-
-def _late(arrivals: pl.DataFrame) -> pl.DataFrame:
-    is_late = (pl.col("arrived_ns") > pl.col("due_ns")).any().fill_null(False)
-    return arrivals.group_by(_KEY, maintain_order=True).agg(is_late=is_late)

@@ -38,6 +38,14 @@ _BY_TABLE: Mapping[str, Mapping[str, pl.Expr]] = {"raw_ticks": _RAW, "clean_tick
 #: Any of these makes a book.
 _BOOK_MAKERS = frozenset({"has_quotes", "has_orders", "has_levels", "has_stated_book"})
 
+#: Format -> what each of its instrument-days has. Formats that come in several kinds promise nothing here.
+PROMISES: Mapping[str, Traits] = {
+    "lobster": frozenset({"has_orders", "has_stated_book"}),
+    "bitstamp": frozenset({"has_orders"}),
+    "fx_tick": frozenset({"has_quotes"}),
+    "itch": frozenset({"has_orders"}),
+}
+
 #: Trait -> what its absence means, in words.
 ABSENT = {
     "has_trades": "the partition has no trades",

@@ -34,18 +34,17 @@ from models.plots.style import (
 )
 
 #: Worst first. A sign stands beside each colour, so that the calendar also reads in grey.
-STATUSES = ("fail", "warn", "missing", "late", "pass")
-_COLOUR = {"pass": "#b7dccb", "late": "#cfc0dc", "warn": AMBER, "fail": VERMILION, "missing": PALE}
-_SIGN = {"pass": "✓", "late": "◔", "warn": "!", "fail": "✗", "missing": "–"}
+STATUSES = ("fail", "warn", "missing", "pass")
+_COLOUR = {"pass": "#b7dccb", "warn": AMBER, "fail": VERMILION, "missing": PALE}
+_SIGN = {"pass": "✓", "warn": "!", "fail": "✗", "missing": "–"}
 _MEANING = {
     "pass": "passed",
-    "late": "came late",
     "warn": "passed with warnings",
     "fail": "failed (blocking)",
     "missing": "no data",
 }
 #: States of a calendar (feeds/quality/history.py) as statuses.
-_OF_STATE = {"ok": "pass", "late": "late", "warning": "warn", "missing": "missing", "failed": "fail"}
+_OF_STATE = {"ok": "pass", "warning": "warn", "missing": "missing", "failed": "fail"}
 
 #: Beyond these the calendar is aggregated: dates to weeks or months, the least troubled symbols to one row.
 _MOST_DATES = 60

@@ -405,3 +405,13 @@ def test_controls_that_find_something_are_shown_and_stop_nothing(store):
     judge(store, FOUND, ("shuffled", 0.01, 0.06))
     evaluation, downstream_ran = run_in_dagster(store, "controls_find_nothing")
     assert not evaluation.passed and downstream_ran
+
+
+def test_a_format_that_promises_orders_is_held_to_it(store, good):
+    for format_name, passed in (("us_equity_tick", True), ("lobster", False)):
+        params = {"instrument": SPEC.model_dump(), "format": format_name}
+        store.lake.write("raw_ticks", good["raw_ticks"], DATE, SYMBOL, params=params)
+        result = evaluate_table(store, "raw_ticks", DATE, SYMBOL)
+        assert result.passed is passed, result.description
+    failed = {row["column"] for row in results(result) if not row["passed"]}
+    assert failed == {"has_orders", "has_stated_book"}

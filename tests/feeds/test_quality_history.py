@@ -105,27 +105,19 @@ RESULTS = pl.DataFrame(
 
 def test_each_instrument_day_has_the_state_of_its_worst_check():
     expected = pl.DataFrame({"date": ["2024-01-03"] * 2, "symbol": ["A.US", "B.US"]})
-    due = pl.DataFrame(
-        {"date": ["2024-01-03", "2024-01-02"], "symbol": ["A.US", "C.US"], "arrived_ns": [9, 9], "due_ns": [5, 5]}
-    )
-    calendar = quality_calendar(RESULTS, expected=expected, arrivals=due)
+    calendar = quality_calendar(RESULTS, expected=expected)
     assert states(calendar) == {
         ("2024-01-02", "*"): "ok",
         ("2024-01-02", "A.US"): "ok",
         ("2024-01-02", "B.US"): "failed",
         ("2024-01-02", "C.US"): "warning",
-        ("2024-01-03", "A.US"): "late",
+        ("2024-01-03", "A.US"): "ok",
         ("2024-01-03", "B.US"): "missing",
     }
     rows = {(row["date"], row["symbol"]): row for row in calendar.to_dicts()}
     assert (rows["2024-01-02", "B.US"]["worst"], rows["2024-01-02", "B.US"]["failures"]) == ("broken", 1)
-    assert (rows["2024-01-02", "C.US"]["worst_table"], rows["2024-01-02", "C.US"]["is_late"]) == ("bars", True)
+    assert rows["2024-01-02", "C.US"]["worst_table"] == "bars"
     assert calendar.schema == pl.Schema(CALENDAR)
-
-
-def test_on_time_is_not_late():
-    due = pl.DataFrame({"date": ["2024-01-02"], "symbol": ["A.US"], "arrived_ns": [5], "due_ns": [5]})
-    assert states(quality_calendar(RESULTS, arrivals=due))["2024-01-02", "A.US"] == "ok"
 
 
 def test_rows_rejections_and_gaps_stand_beside_the_state():

@@ -26,9 +26,9 @@ def dates(n):
 
 def states(symbols, days, seed=0):
     rng = np.random.default_rng(seed)
-    names = ["ok", "late", "warning", "missing", "failed"]
+    names = ["ok", "warning", "missing", "failed"]
     rows = [
-        {"date": day, "symbol": f"S{j:03d}.US", "state": str(rng.choice(names, p=[0.8, 0.05, 0.07, 0.04, 0.04]))}
+        {"date": day, "symbol": f"S{j:03d}.US", "state": str(rng.choice(names, p=[0.82, 0.08, 0.05, 0.05]))}
         for day in dates(days)
         for j in range(symbols)
     ]
@@ -81,7 +81,7 @@ def test_the_calendar_has_a_cell_a_pair_and_is_drawn_together_beyond(symbols, da
 def test_a_cell_drawn_together_shows_its_worst_state_and_how_many_days_have_it():
     days = dates(70)
     rows = [{"date": day, "symbol": "A.US", "state": "ok"} for day in days]
-    for k, state in ((1, "warning"), (2, "warning"), (8, "failed"), (9, "late")):
+    for k, state in ((1, "warning"), (2, "warning"), (8, "failed")):
         rows[k]["state"] = state
     grid = _grid(worst_status(pl.DataFrame(rows)))
     assert [grid.cells[k, 0] for k in range(3)] == [("warn", 2), ("fail", 1), ("pass", 7)]
@@ -95,14 +95,14 @@ def test_the_most_troubled_symbols_keep_their_own_rows():
 
 
 def test_states_and_checks_give_the_same_statuses():
-    frame = pl.DataFrame({"state": ["ok", "late", "warning", "missing", "failed"]})
+    frame = pl.DataFrame({"state": ["ok", "warning", "missing", "failed"]})
     assert set(with_status(frame)["status"]) == set(STATUSES)
 
 
 def test_each_state_looks_different():
     pictures = {data_quality_calendar(states(1, 1).with_columns(state=pl.lit(name)), dpi=60) for name in
-                ("ok", "late", "warning", "missing", "failed")}  # fmt: skip
-    assert len(pictures) == 5
+                ("ok", "warning", "missing", "failed")}  # fmt: skip
+    assert len(pictures) == 4
 
 
 def test_the_panel_shows_an_alarm_and_says_where_nothing_was_judged():
