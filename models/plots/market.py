@@ -19,6 +19,7 @@ from models.plots.style import (
     SERIES,
     SOFT_INK,
     VERMILION,
+    boxes,
     canvas,
     clock,
     label_axes,
@@ -83,8 +84,9 @@ def bar_chart(
     middle = pl.Series("ts", (frame["ts_open"].to_numpy() + frame["ts"].to_numpy()) // 2)
     times = clock(middle, timezone)
     _candles(price, times, frame, tick_size or 1.0, seconds)
-    width = np.timedelta64(int(seconds * 1e6), "us")
-    volume.bar(times, frame["volume_lots"].to_numpy() * (lot_size or 1.0), width=width, color=GREY, linewidth=0)
+    lots = frame["volume_lots"].to_numpy() * (lot_size or 1.0)
+    boxes(volume, times, seconds, np.zeros(lots.size), lots, GREY)
+    volume.set_ylim(bottom=0)
     label_axes(price, y=_price_label(tick_size, currency))
     label_axes(volume, y="volume" if lot_size else "volume (lots)")
     volume.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
@@ -100,14 +102,8 @@ def _candles(axis: Axes, times: np.ndarray, frame: pl.DataFrame, tick_size: floa
     axis.vlines(times, low, high, color=colours, linewidth=0.8)
     # a bar whose open equals its close keeps a visible dash
     thinnest = max(float(np.nanmax(high) - np.nanmin(low)) * 0.002, tick_size * 0.2)
-    axis.bar(
-        times,
-        np.maximum(np.abs(last - first), thinnest),
-        bottom=np.minimum(first, last),
-        width=np.timedelta64(int(seconds * 0.7e6), "us"),
-        color=colours,
-        linewidth=0,
-    )
+    bottom = np.minimum(first, last)
+    boxes(axis, times, 0.7 * seconds, bottom, bottom + np.maximum(np.abs(last - first), thinnest), colours)
     axis.plot([], [], color=BLUE, linewidth=4, label="close ≥ open")
     axis.plot([], [], color=VERMILION, linewidth=4, label="close < open")
     legend(axis, columns=2)

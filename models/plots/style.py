@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.collections import PolyCollection
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
@@ -134,6 +135,18 @@ def zero_line(axis: Axes) -> None:
     axis.axhline(0, color=SOFT_INK, linewidth=0.9, zorder=1.5)
 
 
+def boxes(
+    axis: Axes, times: np.ndarray, seconds: float, bottom: np.ndarray, top: np.ndarray, colours: np.ndarray | str
+) -> None:
+    """Bars centred on ``times`` as one collection: hundreds of single rectangles take a second to draw."""
+    axis.xaxis.update_units(times)
+    middle, half = date2num(times), seconds / 86_400 / 2
+    left, right = middle - half, middle + half
+    corners = np.stack([left, bottom, left, top, right, top, right, bottom], axis=1).reshape(-1, 4, 2)
+    axis.add_collection(PolyCollection(list(corners), facecolors=colours, linewidths=0))
+    axis.autoscale_view()
+
+
 def time_axis(axis: Axes, timezone: str) -> None:
     """Dates and clock times of ``timezone`` on the x axis."""
     locator = AutoDateLocator(minticks=4, maxticks=8)
@@ -202,10 +215,15 @@ def no_data(title: str, reason: str = "no data", dpi: int = REPORT_DPI) -> bytes
 
 def to_png(figure: Figure, dpi: int) -> bytes:
     """Encode ``figure`` as a palette PNG without time stamps or version texts."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=dpi, metadata={"Software": None})
-    drawn.seek(0)
-    picture = Image.open(drawn).convert("RGB")
+    figure.set_dpi(dpi)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        # Laid out once and drawn once: saving would draw everything a second time only to lay it out.
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     small = picture.quantize(_PALETTE_COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     encoded = io.BytesIO()
     small.save(encoded, format="png", optimize=True)

@@ -32,13 +32,13 @@ class Flow:
         return stage_sources(self.study, self.root)
 
 
-def write_files(folder: Path, tickers=("AAA", "BBB"), dates=DATES, **options):
+def write_files(folder: Path, tickers=("AAA", "BBB"), dates=DATES, last_news=None, **options):
     for index, ticker in enumerate(tickers):
         for offset, date in enumerate(dates):
             write_us_equity_day(folder / "files" / ticker.lower(), ticker, date, seed=10 * index + offset, **options)
     rows = [
         (f"{dates[0]}T12:00:00Z", tickers[0], "Profit beats expectations and shares jump", "simulated"),
-        (f"{dates[-1]}T15:00:00Z", tickers[-1], "Shares slump after profit warning", "simulated"),
+        (f"{last_news or dates[-1]}T15:00:00Z", tickers[-1], "Shares slump after profit warning", "simulated"),
     ]
     write_news_csv(folder / "files" / "news.csv", rows)
 

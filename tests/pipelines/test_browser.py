@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.instance import home_of
+from tests.pipelines.conftest import make_flow, write_files
 from tests.support.studies import DATES
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -58,14 +59,23 @@ def answers(url):
 
 
 @pytest.fixture
-def server(flow):
+def small(tmp_path):
+    """Files of one instrument-day: the sensor ingests whatever has landed, and the page waits for the headlines."""
+    write_files(tmp_path, tickers=("AAA",), dates=DATES[:1])
+    made = make_flow(tmp_path)
+    made.stage()
+    return made
+
+
+@pytest.fixture
+def server(small):
     """`dagster dev` on a study whose landing zone is filled and whose lake is empty."""
-    port, log = free_port(), flow.folder / "dagster_dev.log"
+    port, log = free_port(), small.folder / "dagster_dev.log"
     environment = {
         **os.environ,
-        "T2T_STUDY": str(flow.yaml),
-        "T2T_DATA": str(flow.root.parent),
-        "DAGSTER_HOME": str(home_of(flow.root)),
+        "T2T_STUDY": str(small.yaml),
+        "T2T_DATA": str(small.root.parent),
+        "DAGSTER_HOME": str(home_of(small.root)),
     }
     dagster = Path(sys.executable).with_name("dagster")
     with log.open("wb") as out:
@@ -116,7 +126,7 @@ def reload_until(page, url, text, seconds):
     assert wait_for(shown, seconds, every=0.5), page.inner_text("body")[-2000:]
 
 
-def test_the_page_shows_the_graph_and_materialises_an_asset_with_its_checks_and_plot(page, flow):
+def test_the_page_shows_the_graph_and_materialises_an_asset_with_its_checks_and_plot(page):
     page.goto("/asset-groups")
     for group in ("ingest", "ticks", "dataset", "alpha", "risk", "evaluation"):
         page.get_by_text(group, exact=True).first.wait_for()
