@@ -22,11 +22,13 @@ from sim.level_ladder import (
     IGNORED,
     LEVEL,
     LEVEL_ROW,
+    NOT_STATED,
     OVERRULED,
     PARTIAL,
     QUOTE,
     SIDE_UNIT,
     STATED,
+    STATED_NS,
     TRADE,
     WITHDRAWN,
     new_level_ladder,
@@ -81,7 +83,7 @@ class LevelReplay:
     """
 
     def __init__(self) -> None:
-        self.places = PricePlaces()
+        self.places = PricePlaces(unit=0)
         self.ladder = new_level_ladder(0)
 
     def apply(self, rows: LevelColumns | pl.DataFrame, tops: bool = False) -> np.ndarray:
@@ -104,11 +106,29 @@ class LevelReplay:
 
     def number(self, columns: LevelColumns) -> None:
         """Write the place of each price into the rows; prices that are new get places."""
-        if number_levels(self.places.keys, self.places.ranks, columns.rows, columns.price) < columns.rows.size:
-            moved = self.places.learn(columns.price, np.isin(columns.rows["code"] & (SIDE_UNIT - 1), _PRICED))
-            if moved is not None:
-                self._move(moved)
-            number_levels(self.places.keys, self.places.ranks, columns.rows, columns.price)
+        if self._number(columns):
+            return
+        used = np.isin(columns.rows["code"] & (SIDE_UNIT - 1), _PRICED)
+        held = self._held()
+        prices = self.places.prices(held)
+        finer = self.places.refine(columns.price[used], prices)
+        if self.places.learn(columns.price, used) is not None or finer:
+            self._move(held, self.places.places_of(prices))
+        numbered = self._number(columns, used)
+        assert numbered, "every price was learnt"
+
+    def _number(self, columns: LevelColumns, used: np.ndarray | None = None) -> bool:
+        units = self.places.in_units(columns.price, used)
+        if units is None:
+            return False
+        return bool(number_levels(self.places.keys, self.places.ranks, columns.rows, units) == columns.rows.size)
+
+    def _held(self) -> np.ndarray:
+        """Places that mean something, ascending: occupied, or the price of a stated best."""
+        ladder = self.ladder
+        kept = ladder.state[[STATED, STATED + 1]]
+        stands = ladder.state[[STATED_NS, STATED_NS + 1]] != NOT_STATED
+        return np.union1d(np.flatnonzero(ladder.lots.any(axis=0)), kept[stands])
 
     def levels(self, side: int) -> list[tuple[int, int]]:
         """``(price, lots)`` of a side, best first."""
@@ -124,18 +144,19 @@ class LevelReplay:
         places = (CROSSED_ROWS, IGNORED, OVERRULED, WITHDRAWN)
         return LevelCounts(*(int(self.ladder.state[place]) for place in places))
 
-    def _move(self, moved: np.ndarray) -> None:
+    def _move(self, held: np.ndarray, moved: np.ndarray) -> None:
+        """Move what lies at the places ``held`` to ``moved``."""
         old, new = self.ladder, new_level_ladder(self.places.places)
-        new.lots.reshape(2, -1, WORD)[:, moved] = old.lots[:, : moved.size * WORD].reshape(2, -1, WORD)
-        new.words[:, moved] = old.words[:, : moved.size]
+        new.lots[:, moved] = old.lots[:, held]
         for side in range(2):
-            for word in np.flatnonzero(new.words[side]).tolist():
-                new.summary[side, word >> SHIFT] |= np.uint64(1) << np.uint64(word & (WORD - 1))
+            occupied = moved[new.lots[side, moved] > 0]
+            for places, bits in ((occupied, new.words), (np.unique(occupied >> SHIFT), new.summary)):
+                np.bitwise_or.at(bits[side], places >> SHIFT, np.uint64(1) << (places & (WORD - 1)).astype(np.uint64))
         new.state[:] = old.state
-        for place in (BEST, BEST + 1, STATED, STATED + 1):
-            at = int(old.state[place])
-            if moved.size and 0 <= at < NONE_ABOVE:
-                new.state[place] = (int(moved[at >> SHIFT]) << SHIFT) + (at & (WORD - 1))
+        stated = [STATED + side for side in range(2) if old.state[STATED_NS + side] != NOT_STATED]
+        for place in (BEST, BEST + 1, *stated):
+            if 0 <= old.state[place] < NONE_ABOVE:
+                new.state[place] = moved[np.searchsorted(held, old.state[place])]
         self.ladder = new
 
 
@@ -149,7 +170,8 @@ class LevelTape:
         rows: (n,) `LEVEL_ROW`.
         places: The prices.
         ladder: The book at the clock.
-        view: (5,) int64: bid price and lots, ask price and lots (zeros: empty), next row.
+        view: (5,) int64: bid price and lots, ask price and lots (zeros: empty), prices in units of the places;
+            next row.
     """
 
     def __init__(self, blocks: Iterable[pl.DataFrame] | pl.DataFrame) -> None:
@@ -175,14 +197,14 @@ class LevelTape:
 
     def best(self, side: int) -> tuple[int, int]:
         """Best price of a side in ticks and its lots; zeros where the side is empty."""
-        return self.view.item(2 * side), self.view.item(2 * side + 1)
+        return self.view.item(2 * side) * self.places.unit, self.view.item(2 * side + 1)
 
 
 @njit(**ENTRY)
 def number_levels(keys: np.ndarray, ranks: np.ndarray, rows: np.ndarray, price: np.ndarray) -> int:
     """Write places of prices into the rows; the first row whose price has none, the number of rows where all have.
 
-    A quote without a positive price gets place -1: it withdraws.
+    Prices are in units of the places. A quote without a positive price gets place -1: it withdraws.
     """
     for i in range(rows.size):
         action = rows[i]["code"] & (SIDE_UNIT - 1)
