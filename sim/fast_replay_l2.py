@@ -17,6 +17,7 @@ from sim.bit_words import NONE_ABOVE, SHIFT, WORD, next_above, next_below
 from sim.book_state import BID
 from sim.compile_options import ENTRY
 from sim.level_ladder import (
+    ACTION_BITS,
     BEST,
     CROSSED_ROWS,
     IGNORED,
@@ -26,6 +27,7 @@ from sim.level_ladder import (
     OVERRULED,
     PARTIAL,
     QUOTE,
+    SIDE_BITS,
     SIDE_UNIT,
     STATED,
     STATED_NS,
@@ -36,6 +38,7 @@ from sim.level_ladder import (
     replay_levels_until,
 )
 from sim.price_places import PricePlaces, place_of
+from sim.tape_checks import MOST_LOTS, TAPE, check_codes, check_lengths, check_present, check_range
 
 _NO_TOPS = np.zeros((0, 4), np.int64)
 _PRICED = (LEVEL, QUOTE, TRADE)
@@ -64,8 +67,17 @@ class LevelColumns:
     price: np.ndarray
 
 
-def level_columns(frame: pl.DataFrame) -> LevelColumns:
-    """The columns of RAW_TICKS rows a replay needs."""
+def level_columns(frame: pl.DataFrame, source: object = TAPE) -> LevelColumns:
+    """The columns of RAW_TICKS rows a replay needs.
+
+    Args:
+        frame: RAW_TICKS.
+        source: The file they are from, for errors.
+
+    Raises:
+        CorruptTapeError: A row lacks a value.
+    """
+    check_present(frame, ("action", "side", "price", "size", "flags", "ts_event", "ts_recv"), source)
     rows = np.empty(frame.height, LEVEL_ROW)
     action, side = (frame[name].to_physical().cast(pl.Int32).to_numpy() for name in ("action", "side"))
     inside = (frame["flags"] & FLAG_PARTIAL > 0).to_numpy()
@@ -74,15 +86,30 @@ def level_columns(frame: pl.DataFrame) -> LevelColumns:
     return LevelColumns(rows, np.ascontiguousarray(frame["price"].to_numpy()))
 
 
+def check_levels(columns: LevelColumns, source: object = TAPE) -> None:
+    """Refuse columns that no source can have told.
+
+    Raises:
+        CorruptTapeError: Lengths differ, a code is impossible, or a size is beyond `MOST_LOTS`.
+    """
+    check_lengths({"rows": columns.rows, "price": columns.price}, source)
+    check_codes(columns.rows["code"], SIDE_UNIT, ACTION_BITS | SIDE_BITS, source)
+    check_range("size", columns.rows["lots"], -MOST_LOTS, MOST_LOTS, source)
+
+
 class LevelReplay:
     """A book that rows of a level feed are applied to, block by block.
+
+    Args:
+        source: What errors call the tape, its file as a rule; rows are counted from the beginning of a block.
 
     Attributes:
         ladder: The book; its arrays are replaced as they grow.
         places: The prices that occur.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: object = TAPE) -> None:
+        self.source = source
         self.places = PricePlaces(unit=0)
         self.ladder = new_level_ladder(0)
 
@@ -97,7 +124,7 @@ class LevelReplay:
             (n, 4) int64: bid price and lots, ask price and lots after each row, 0 where a side is empty; (0, 4) where
             not wanted.
         """
-        columns = level_columns(rows) if isinstance(rows, pl.DataFrame) else rows
+        columns = level_columns(rows, self.source) if isinstance(rows, pl.DataFrame) else rows
         out = np.empty((columns.rows.size, 4), np.int64) if tops else _NO_TOPS
         self.number(columns)
         replay_levels(self.ladder, columns.rows, 0, columns.rows.size, out)
@@ -106,6 +133,7 @@ class LevelReplay:
 
     def number(self, columns: LevelColumns) -> None:
         """Write the place of each price into the rows; prices that are new get places."""
+        check_levels(columns, self.source)
         if self._number(columns):
             return
         used = np.isin(columns.rows["code"] & (SIDE_UNIT - 1), _PRICED)

@@ -4,20 +4,18 @@ Two ways. `OrderReplay` takes blocks as they come and needs memory for the live 
 block, never for the tape. `prepare_orders` numbers orders and prices of a tape once; `PreparedOrders.replay` then runs
 it as often as wanted without a search. Which way costs what is measured in benchmarks/book_replay.py.
 
-Here: tables of events, growth, reading the book. Not here: the book (sim/ladder_book.py), numbering
-(sim/ladder_rows.py), own orders beside a tape (sim/replay_market.py).
+Here: growth, reading the book. Not here: tables of events (sim/order_columns.py), the book (sim/ladder_book.py),
+numbering (sim/ladder_rows.py), own orders beside a tape (sim/replay_market.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from feeds.errors import InsufficientDataError
-from feeds.schema import ACTION_CODE, SIDE_CODE
+from feeds.schema import ACTION_CODE
 from sim.bit_words import NONE_ABOVE, NONE_BELOW, SHIFT, WORD, next_above, next_below
 from sim.book_state import ASK, BID, PENDING, RESTING
 from sim.ladder_book import replay_rows
@@ -35,30 +33,14 @@ from sim.ladder_state import (
     Ladder,
     new_ladder,
 )
+from sim.order_columns import OrderColumns, check_columns, order_columns
 from sim.order_index import EMPTY
 from sim.price_places import PricePlaces
+from sim.tape_checks import TAPE
 
 _PRICED = tuple(ACTION_CODE[action] for action in "AMT")
 _NO_TOPS, _NO_DEPTHS = np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64)
 _FIRST_SLOTS = 2 * CHUNK
-
-
-class OrderColumns(NamedTuple):
-    """Order events as arrays of one length n.
-
-    Attributes:
-        code: uint8, action plus 16 times side, codes of the schema.
-        order_id: int64.
-        price: int64, ticks.
-        lots: int64, as ``size`` of the schema.
-        ts_ns: int64, venue clock.
-    """
-
-    code: np.ndarray
-    order_id: np.ndarray
-    price: np.ndarray
-    lots: np.ndarray
-    ts_ns: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -71,35 +53,21 @@ class ReplayCounts:
     evicted_orders: int
 
 
-def order_columns(rows: pl.DataFrame) -> OrderColumns:
-    """The columns of RAW_TICKS rows a replay needs.
-
-    Raises:
-        InsufficientDataError: An addition is on neither side.
-    """
-    action, side = (rows[name].to_physical().cast(pl.UInt8).to_numpy() for name in ("action", "side"))
-    adrift = int(((action == ACTION_CODE["A"]) & (side == SIDE_CODE["N"])).sum())
-    if adrift:
-        raise InsufficientDataError(
-            "replay of orders",
-            received=f"{adrift} additions without a side",
-            expected="B or A",
-            remedy="Clean the rows first (feeds.cleaning.filter_rows).",
-        )
-    numbers = (rows[name].to_numpy() for name in ("order_id", "price", "size", "ts_event"))
-    return OrderColumns(action + SIDE_UNIT * side, *(np.ascontiguousarray(column) for column in numbers))
-
-
 class OrderReplay:
     """A book that order events are applied to, block by block.
 
+    Args:
+        source: What errors call the tape, its file as a rule; rows are counted from the beginning of a block.
+
     Attributes:
+        source: The same.
         ladder: The book; its arrays are replaced as they grow.
         places: The prices that occur.
         numbers: Ids in use.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: object = TAPE) -> None:
+        self.source = source
         self.places = PricePlaces(unit=0)
         self.ladder = new_ladder(_FIRST_SLOTS, 0)
         self.numbers = new_numbers(_FIRST_SLOTS)
@@ -115,7 +83,7 @@ class OrderReplay:
             (n, 4) int64: bid price and lots, ask price and lots after each row, 0 where a side is empty; (0, 4) where
             not wanted.
         """
-        columns = order_columns(rows) if isinstance(rows, pl.DataFrame) else rows
+        columns = order_columns(rows, self.source) if isinstance(rows, pl.DataFrame) else rows
         slot, place = np.empty((2, columns.code.size), np.int32)
         return self.apply_numbered(columns, slot, place, tops)
 
@@ -129,7 +97,7 @@ class OrderReplay:
         Returns:
             What `apply` tells, and (n, 2) int64: depth of the bids, of the asks, lots.
         """
-        columns = order_columns(rows) if isinstance(rows, pl.DataFrame) else rows
+        columns = order_columns(rows, self.source) if isinstance(rows, pl.DataFrame) else rows
         slot, place = np.empty((2, columns.code.size), np.int32)
         depths = np.empty((columns.code.size, 2), np.int64)
         return self.apply_numbered(columns, slot, place, True, depths, levels), depths
@@ -147,6 +115,7 @@ class OrderReplay:
 
         Depths are written to ``depths`` (n, 2) where it has rows, see `book_columns`.
         """
+        check_columns(columns, self.source)
         code, order_id, _, lots, ts_ns = columns
         price = self._in_units(columns)
         out = np.empty((code.size, 4), np.int64) if tops else _NO_TOPS
@@ -277,18 +246,21 @@ class PreparedOrders:
         return [last[slot] for slot in queue_slots(ladder, self.places, side, price)]
 
 
-def prepare_orders(rows: OrderColumns | pl.DataFrame) -> PreparedOrders:
+def prepare_orders(rows: OrderColumns | pl.DataFrame, source: object = TAPE) -> PreparedOrders:
     """Number the orders and prices of a tape: one replay.
 
     Args:
         rows: Order events in source order, opening snapshot included (RAW_TICKS rows, or their columns).
+        source: See `OrderReplay`.
 
     Raises:
         InsufficientDataError: An addition is on neither side.
+        CorruptTapeError: The rows are what no source can have told.
     """
-    columns = order_columns(rows) if isinstance(rows, pl.DataFrame) else rows
+    columns = order_columns(rows, source) if isinstance(rows, pl.DataFrame) else rows
+    check_columns(columns, source)
     slot, place = np.empty((2, columns.code.size), np.int32)
-    once = OrderReplay()
+    once = OrderReplay(source)
     once.learn_prices(columns)
     once.apply_numbered(columns, slot, place)
     return PreparedOrders(columns, slot, place, once.places, int(once.numbers.state[NEVER_USED]))
