@@ -313,7 +313,7 @@ class _Tickers:
 def _table(found: dict[str, Any]) -> str:
     lines = []
     for tape, facts in found.items():
-        lines += [tape, *(f"  {name:24} {value:>12,g}" for name, value in facts.items())]
+        lines += [tape, *(f"  {name:24} {value:>12,.0f}" for name, value in facts.items())]
     return "\n".join(lines)
 
 

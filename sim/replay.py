@@ -30,6 +30,7 @@ from sim.ladder_state import (
     PENDING_ORDERS,
     UNKNOWN_IDS,
 )
+from sim.tape_checks import TAPE
 
 BOOK_COLUMNS = ("bid_px", "bid_sz", "ask_px", "ask_sz", "bid_depth", "ask_depth")
 _ADD, _MODIFY, _CANCEL = ACTION_CODE["A"], ACTION_CODE["M"], ACTION_CODE["C"]
@@ -67,22 +68,24 @@ class BookStats:
     most_orders: int
 
 
-def with_book(kept: pl.DataFrame, levels: int = 10) -> tuple[pl.DataFrame, BookStats]:
+def with_book(kept: pl.DataFrame, levels: int = 10, source: object = TAPE) -> tuple[pl.DataFrame, BookStats]:
     """Replay order events in the order of the rows.
 
     Args:
         kept: RAW_TICKS rows in source order, opening snapshot included.
         levels: Occupied levels a side that ``bid_depth`` and ``ask_depth`` sum over.
+        source: What errors call the rows: their file or partition.
 
     Returns:
         The same rows with the book columns as they stand *after* each row (0: empty side), and statistics.
 
     Raises:
         InsufficientDataError: ``levels`` is not positive, or an addition is on neither side.
+        CorruptTapeError: The rows are what no source can have told.
     """
     if levels < 1:
         raise InsufficientDataError("book depth", received=f"{levels} levels", expected="at least 1")
-    replay = OrderReplay()
+    replay = OrderReplay(source)
     tops, depths = replay.book_columns(kept, levels)
     columns = [np.ascontiguousarray(column) for column in (*tops.T, *depths.T)]
     filled = kept.with_columns(pl.Series(name, column) for name, column in zip(BOOK_COLUMNS, columns, strict=True))

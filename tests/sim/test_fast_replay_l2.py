@@ -91,8 +91,9 @@ def test_every_level_stands_with_the_size_last_stated():
     assert replay.levels(ASK) == [(101, 3), (10**12, 7)]
 
 
-def test_a_tape_run_by_the_clock_shows_what_was_received_by_then():
-    rows = random_levels(7, quotes=0.0)
+@pytest.mark.parametrize("unit", [1, 250])
+def test_a_tape_run_by_the_clock_shows_what_was_received_by_then(unit):
+    rows = random_levels(7, quotes=0.0).with_columns(price=pl.col("price") * unit)
     expected = LevelReplay().apply(rows, tops=True)
     received = rows["ts_recv"].to_numpy()
     tape = LevelTape(rows.iter_slices(100))
