@@ -61,7 +61,7 @@ def read_tape(store: StudyStore, date: str, symbol: str) -> Tape:
     if kind == "orders":
         from sim.replay import with_book
 
-        kept, _ = with_book(kept)
+        kept, _ = with_book(kept, source=f"raw_ticks of {symbol} on {date}")
     stamps = kept["ts_recv"].cum_max()
     # A capture may be much shorter than its session.
     bounds = max(bounds[0], int(stamps[0])), min(bounds[1], int(stamps[-1]))

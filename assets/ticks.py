@@ -6,6 +6,7 @@ Here: thin assets. Not here: cleaning rules (feeds/cleaning), book building (sim
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -62,7 +63,7 @@ def clean(
     from feeds.cleaning import clean as clean_with
     from sim.replay import with_book
 
-    return clean_with(raw, spec, bounds, rules or CleaningRules(), lambda kept: with_book(kept)[0])
+    return clean_with(raw, spec, bounds, rules or CleaningRules(), partial(with_book, source=f"raw_ticks of {spec.id}"))
 
 
 def _clean_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
@@ -106,6 +107,8 @@ def _clean_ticks(parts: StudyPartitions) -> dg.AssetsDefinition:
                 "rows_in": raw.height,
                 "rows_rejected": rejected.height,
                 "rejected_by_reason": counts_value(reasons),
+                "faults": sum(result.figures["faults"].values()),
+                "faults_by_kind": counts_value(result.figures["faults"]),
                 "figures": dg.MetadataValue.json(result.figures),
                 "plot": plot_value(rejected_by_reason(reasons, dpi=UI_DPI), store),
             }

@@ -60,6 +60,27 @@ class UnknownFormatError(UnreadableFileError):
     """No adapter recognises the content of a file."""
 
 
+class CorruptTapeError(T2TError):
+    """A tape holds what no source can have told: arrays that do not fit together, impossible codes or sizes.
+
+    Args:
+        source: The file, or what the tape is where it has none.
+        row: The first row that is wrong; None where the tape as a whole is.
+        expected: What would have been right.
+        found: What is there.
+    """
+
+    def __init__(self, source: object, row: int | None, expected: object, found: object) -> None:
+        self.source = str(source)
+        self.row = row
+        super().__init__(
+            str(source) if row is None else f"{source} at row {row}",
+            received=found,
+            expected=expected,
+            remedy="Nothing of it was replayed; decode its source again (`t2t lake verify` finds damaged partitions).",
+        )
+
+
 class LakeError(T2TError):
     """A partition or artefact is missing, or its bytes are not what its manifest says."""
 

@@ -35,12 +35,15 @@ class PartitionSummary:
         rows: Rows by its manifest.
         size: Bytes of its file.
         manifest_id: Id of its manifest.
+        faults: What was wrong with the rows its book was built from, where it was counted
+            (`feeds.cleaning.faults.ReplayFaults`).
     """
 
     partition: Partition
     rows: int
     size: int
     manifest_id: str
+    faults: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,9 @@ def summarise(lake: Lake, table: str | None = None) -> Iterator[PartitionSummary
         stored = lake.partitions.find(partition)
         if stored is not None:
             manifest = stored.manifest or lake.manifest(partition.table, partition.date, partition.symbol)
-            yield PartitionSummary(partition, manifest.rows, stored.size, manifest.id)
+            faults = manifest.params.get("figures", {}).get("faults")
+            found = None if faults is None else sum(faults.values())
+            yield PartitionSummary(partition, manifest.rows, stored.size, manifest.id, found)
 
 
 def verify(lake: Lake, table: str | None = None, listen: Listener | None = None) -> list[Finding]:

@@ -157,12 +157,14 @@ def _by_table(found: Sequence[PartitionSummary]) -> list[dict[str, Any]]:
 
 
 def _by_partition(found: Sequence[PartitionSummary]) -> list[dict[str, Any]]:
+    counted = any(item.faults is not None for item in found)
     return [
         {
             "date": item.partition.date,
             "symbol": item.partition.symbol or "",
             "rows": item.rows,
             "mb": item.size / _MB,
+            **({"faults": item.faults if item.faults is not None else "not counted"} if counted else {}),
             "manifest": item.manifest_id,
         }
         for item in found

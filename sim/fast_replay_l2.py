@@ -17,16 +17,20 @@ from sim.bit_words import NONE_ABOVE, SHIFT, WORD, next_above, next_below
 from sim.book_state import BID
 from sim.compile_options import ENTRY
 from sim.level_ladder import (
+    ACTION_BITS,
     BEST,
     CROSSED_ROWS,
     IGNORED,
     LEVEL,
     LEVEL_ROW,
+    NOT_STATED,
     OVERRULED,
     PARTIAL,
     QUOTE,
+    SIDE_BITS,
     SIDE_UNIT,
     STATED,
+    STATED_NS,
     TRADE,
     WITHDRAWN,
     new_level_ladder,
@@ -34,6 +38,7 @@ from sim.level_ladder import (
     replay_levels_until,
 )
 from sim.price_places import PricePlaces, place_of
+from sim.tape_checks import MOST_LOTS, TAPE, check_codes, check_lengths, check_present, check_range
 
 _NO_TOPS = np.zeros((0, 4), np.int64)
 _PRICED = (LEVEL, QUOTE, TRADE)
@@ -62,8 +67,17 @@ class LevelColumns:
     price: np.ndarray
 
 
-def level_columns(frame: pl.DataFrame) -> LevelColumns:
-    """The columns of RAW_TICKS rows a replay needs."""
+def level_columns(frame: pl.DataFrame, source: object = TAPE) -> LevelColumns:
+    """The columns of RAW_TICKS rows a replay needs.
+
+    Args:
+        frame: RAW_TICKS.
+        source: The file they are from, for errors.
+
+    Raises:
+        CorruptTapeError: A row lacks a value.
+    """
+    check_present(frame, ("action", "side", "price", "size", "flags", "ts_event", "ts_recv"), source)
     rows = np.empty(frame.height, LEVEL_ROW)
     action, side = (frame[name].to_physical().cast(pl.Int32).to_numpy() for name in ("action", "side"))
     inside = (frame["flags"] & FLAG_PARTIAL > 0).to_numpy()
@@ -72,16 +86,31 @@ def level_columns(frame: pl.DataFrame) -> LevelColumns:
     return LevelColumns(rows, np.ascontiguousarray(frame["price"].to_numpy()))
 
 
+def check_levels(columns: LevelColumns, source: object = TAPE) -> None:
+    """Refuse columns that no source can have told.
+
+    Raises:
+        CorruptTapeError: Lengths differ, a code is impossible, or a size is beyond `MOST_LOTS`.
+    """
+    check_lengths({"rows": columns.rows, "price": columns.price}, source)
+    check_codes(columns.rows["code"], SIDE_UNIT, ACTION_BITS | SIDE_BITS, source)
+    check_range("size", columns.rows["lots"], -MOST_LOTS, MOST_LOTS, source)
+
+
 class LevelReplay:
     """A book that rows of a level feed are applied to, block by block.
+
+    Args:
+        source: What errors call the tape, its file as a rule; rows are counted from the beginning of a block.
 
     Attributes:
         ladder: The book; its arrays are replaced as they grow.
         places: The prices that occur.
     """
 
-    def __init__(self) -> None:
-        self.places = PricePlaces()
+    def __init__(self, source: object = TAPE) -> None:
+        self.source = source
+        self.places = PricePlaces(unit=0)
         self.ladder = new_level_ladder(0)
 
     def apply(self, rows: LevelColumns | pl.DataFrame, tops: bool = False) -> np.ndarray:
@@ -95,7 +124,7 @@ class LevelReplay:
             (n, 4) int64: bid price and lots, ask price and lots after each row, 0 where a side is empty; (0, 4) where
             not wanted.
         """
-        columns = level_columns(rows) if isinstance(rows, pl.DataFrame) else rows
+        columns = level_columns(rows, self.source) if isinstance(rows, pl.DataFrame) else rows
         out = np.empty((columns.rows.size, 4), np.int64) if tops else _NO_TOPS
         self.number(columns)
         replay_levels(self.ladder, columns.rows, 0, columns.rows.size, out)
@@ -104,11 +133,30 @@ class LevelReplay:
 
     def number(self, columns: LevelColumns) -> None:
         """Write the place of each price into the rows; prices that are new get places."""
-        if number_levels(self.places.keys, self.places.ranks, columns.rows, columns.price) < columns.rows.size:
-            moved = self.places.learn(columns.price, np.isin(columns.rows["code"] & (SIDE_UNIT - 1), _PRICED))
-            if moved is not None:
-                self._move(moved)
-            number_levels(self.places.keys, self.places.ranks, columns.rows, columns.price)
+        check_levels(columns, self.source)
+        if self._number(columns):
+            return
+        used = np.isin(columns.rows["code"] & (SIDE_UNIT - 1), _PRICED)
+        held = self._held()
+        prices = self.places.prices(held)
+        finer = self.places.refine(columns.price[used], prices)
+        if self.places.learn(columns.price, used) is not None or finer:
+            self._move(held, self.places.places_of(prices))
+        numbered = self._number(columns, used)
+        assert numbered, "every price was learnt"
+
+    def _number(self, columns: LevelColumns, used: np.ndarray | None = None) -> bool:
+        units = self.places.in_units(columns.price, used)
+        if units is None:
+            return False
+        return bool(number_levels(self.places.keys, self.places.ranks, columns.rows, units) == columns.rows.size)
+
+    def _held(self) -> np.ndarray:
+        """Places that mean something, ascending: occupied, or the price of a stated best."""
+        ladder = self.ladder
+        kept = ladder.state[[STATED, STATED + 1]]
+        stands = ladder.state[[STATED_NS, STATED_NS + 1]] != NOT_STATED
+        return np.union1d(np.flatnonzero(ladder.lots.any(axis=0)), kept[stands])
 
     def levels(self, side: int) -> list[tuple[int, int]]:
         """``(price, lots)`` of a side, best first."""
@@ -124,18 +172,19 @@ class LevelReplay:
         places = (CROSSED_ROWS, IGNORED, OVERRULED, WITHDRAWN)
         return LevelCounts(*(int(self.ladder.state[place]) for place in places))
 
-    def _move(self, moved: np.ndarray) -> None:
+    def _move(self, held: np.ndarray, moved: np.ndarray) -> None:
+        """Move what lies at the places ``held`` to ``moved``."""
         old, new = self.ladder, new_level_ladder(self.places.places)
-        new.lots.reshape(2, -1, WORD)[:, moved] = old.lots[:, : moved.size * WORD].reshape(2, -1, WORD)
-        new.words[:, moved] = old.words[:, : moved.size]
+        new.lots[:, moved] = old.lots[:, held]
         for side in range(2):
-            for word in np.flatnonzero(new.words[side]).tolist():
-                new.summary[side, word >> SHIFT] |= np.uint64(1) << np.uint64(word & (WORD - 1))
+            occupied = moved[new.lots[side, moved] > 0]
+            for places, bits in ((occupied, new.words), (np.unique(occupied >> SHIFT), new.summary)):
+                np.bitwise_or.at(bits[side], places >> SHIFT, np.uint64(1) << (places & (WORD - 1)).astype(np.uint64))
         new.state[:] = old.state
-        for place in (BEST, BEST + 1, STATED, STATED + 1):
-            at = int(old.state[place])
-            if moved.size and 0 <= at < NONE_ABOVE:
-                new.state[place] = (int(moved[at >> SHIFT]) << SHIFT) + (at & (WORD - 1))
+        stated = [STATED + side for side in range(2) if old.state[STATED_NS + side] != NOT_STATED]
+        for place in (BEST, BEST + 1, *stated):
+            if 0 <= old.state[place] < NONE_ABOVE:
+                new.state[place] = moved[np.searchsorted(held, old.state[place])]
         self.ladder = new
 
 
@@ -149,7 +198,8 @@ class LevelTape:
         rows: (n,) `LEVEL_ROW`.
         places: The prices.
         ladder: The book at the clock.
-        view: (5,) int64: bid price and lots, ask price and lots (zeros: empty), next row.
+        view: (5,) int64: bid price and lots, ask price and lots (zeros: empty), prices in units of the places;
+            next row.
     """
 
     def __init__(self, blocks: Iterable[pl.DataFrame] | pl.DataFrame) -> None:
@@ -175,14 +225,14 @@ class LevelTape:
 
     def best(self, side: int) -> tuple[int, int]:
         """Best price of a side in ticks and its lots; zeros where the side is empty."""
-        return self.view.item(2 * side), self.view.item(2 * side + 1)
+        return self.view.item(2 * side) * self.places.unit, self.view.item(2 * side + 1)
 
 
 @njit(**ENTRY)
 def number_levels(keys: np.ndarray, ranks: np.ndarray, rows: np.ndarray, price: np.ndarray) -> int:
     """Write places of prices into the rows; the first row whose price has none, the number of rows where all have.
 
-    A quote without a positive price gets place -1: it withdraws.
+    Prices are in units of the places. A quote without a positive price gets place -1: it withdraws.
     """
     for i in range(rows.size):
         action = rows[i]["code"] & (SIDE_UNIT - 1)

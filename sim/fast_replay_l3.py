@@ -4,59 +4,43 @@ Two ways. `OrderReplay` takes blocks as they come and needs memory for the live 
 block, never for the tape. `prepare_orders` numbers orders and prices of a tape once; `PreparedOrders.replay` then runs
 it as often as wanted without a search. Which way costs what is measured in benchmarks/book_replay.py.
 
-Here: tables of events, growth, reading the book. Not here: the book (sim/ladder_book.py), numbering
-(sim/ladder_rows.py), own orders beside a tape (sim/replay_market.py).
+Here: growth, reading the book. Not here: tables of events (sim/order_columns.py), the book (sim/ladder_book.py),
+numbering (sim/ladder_rows.py), own orders beside a tape (sim/replay_market.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from feeds.errors import InsufficientDataError
-from feeds.schema import ACTION_CODE, SIDE_CODE
-from sim.bit_words import NONE_ABOVE, SHIFT, WORD, next_above, next_below
-from sim.book_state import BID, PENDING, RESTING
+from feeds.schema import ACTION_CODE
+from sim.bit_words import NONE_ABOVE, NONE_BELOW, SHIFT, WORD, next_above, next_below
+from sim.book_state import ASK, BID, PENDING, RESTING
 from sim.ladder_book import replay_rows
 from sim.ladder_rows import CHUNK, DONE, NEVER_USED, NO_PLACE, new_numbers, renumber, stream
 from sim.ladder_state import (
     BEST,
+    DEEPEST,
     DUPLICATE_IDS,
     EVER_PENDING,
     EVICTED_ORDERS,
+    LIVE_ORDERS,
     ORDER,
     SIDE_UNIT,
     UNKNOWN_IDS,
     Ladder,
     new_ladder,
 )
+from sim.order_columns import OrderColumns, check_columns, order_columns
 from sim.order_index import EMPTY
 from sim.price_places import PricePlaces
+from sim.tape_checks import TAPE
 
 _PRICED = tuple(ACTION_CODE[action] for action in "AMT")
-_NO_TOPS = np.zeros((0, 4), np.int64)
+_NO_TOPS, _NO_DEPTHS = np.zeros((0, 4), np.int64), np.zeros((0, 2), np.int64)
 _FIRST_SLOTS = 2 * CHUNK
-
-
-class OrderColumns(NamedTuple):
-    """Order events as arrays of one length n.
-
-    Attributes:
-        code: uint8, action plus 16 times side, codes of the schema.
-        order_id: int64.
-        price: int64, ticks.
-        lots: int64, as ``size`` of the schema.
-        ts_ns: int64, venue clock.
-    """
-
-    code: np.ndarray
-    order_id: np.ndarray
-    price: np.ndarray
-    lots: np.ndarray
-    ts_ns: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -69,36 +53,22 @@ class ReplayCounts:
     evicted_orders: int
 
 
-def order_columns(rows: pl.DataFrame) -> OrderColumns:
-    """The columns of RAW_TICKS rows a replay needs.
-
-    Raises:
-        InsufficientDataError: An addition is on neither side.
-    """
-    action, side = (rows[name].to_physical().cast(pl.UInt8).to_numpy() for name in ("action", "side"))
-    adrift = int(((action == ACTION_CODE["A"]) & (side == SIDE_CODE["N"])).sum())
-    if adrift:
-        raise InsufficientDataError(
-            "replay of orders",
-            received=f"{adrift} additions without a side",
-            expected="B or A",
-            remedy="Clean the rows first (feeds.cleaning.filter_rows).",
-        )
-    numbers = (rows[name].to_numpy() for name in ("order_id", "price", "size", "ts_event"))
-    return OrderColumns(action + SIDE_UNIT * side, *(np.ascontiguousarray(column) for column in numbers))
-
-
 class OrderReplay:
     """A book that order events are applied to, block by block.
 
+    Args:
+        source: What errors call the tape, its file as a rule; rows are counted from the beginning of a block.
+
     Attributes:
+        source: The same.
         ladder: The book; its arrays are replaced as they grow.
         places: The prices that occur.
         numbers: Ids in use.
     """
 
-    def __init__(self) -> None:
-        self.places = PricePlaces()
+    def __init__(self, source: object = TAPE) -> None:
+        self.source = source
+        self.places = PricePlaces(unit=0)
         self.ladder = new_ladder(_FIRST_SLOTS, 0)
         self.numbers = new_numbers(_FIRST_SLOTS)
 
@@ -113,22 +83,48 @@ class OrderReplay:
             (n, 4) int64: bid price and lots, ask price and lots after each row, 0 where a side is empty; (0, 4) where
             not wanted.
         """
-        columns = order_columns(rows) if isinstance(rows, pl.DataFrame) else rows
+        columns = order_columns(rows, self.source) if isinstance(rows, pl.DataFrame) else rows
         slot, place = np.empty((2, columns.code.size), np.int32)
         return self.apply_numbered(columns, slot, place, tops)
 
+    def book_columns(self, rows: OrderColumns | pl.DataFrame, levels: int) -> tuple[np.ndarray, np.ndarray]:
+        """Apply rows in their order, and tell the displayed book after each.
+
+        Args:
+            rows: As in `apply`.
+            levels: Occupied prices a side that depths sum over; the same at every call.
+
+        Returns:
+            What `apply` tells, and (n, 2) int64: depth of the bids, of the asks, lots.
+        """
+        columns = order_columns(rows, self.source) if isinstance(rows, pl.DataFrame) else rows
+        slot, place = np.empty((2, columns.code.size), np.int32)
+        depths = np.empty((columns.code.size, 2), np.int64)
+        return self.apply_numbered(columns, slot, place, True, depths, levels), depths
+
     def apply_numbered(
-        self, columns: OrderColumns, slot: np.ndarray, place: np.ndarray, tops: bool = False
+        self,
+        columns: OrderColumns,
+        slot: np.ndarray,
+        place: np.ndarray,
+        tops: bool = False,
+        depths: np.ndarray = _NO_DEPTHS,
+        levels: int = 0,
     ) -> np.ndarray:
-        """The same, with the numbers of orders and prices written to ``slot`` and ``place``, int32 (n,)."""
-        code, order_id, price, lots, ts_ns = columns
+        """The same as `apply`, with the numbers of orders and prices written to ``slot`` and ``place``, int32 (n,).
+
+        Depths are written to ``depths`` (n, 2) where it has rows, see `book_columns`.
+        """
+        check_columns(columns, self.source)
+        code, order_id, _, lots, ts_ns = columns
+        price = self._in_units(columns)
         out = np.empty((code.size, 4), np.int64) if tops else _NO_TOPS
         reached, why = 0, NO_PLACE
         while reached < code.size:
             before = reached
             reached, why = stream(
                 self.ladder, self.numbers, self.places.keys, self.places.ranks,
-                code, order_id, price, lots, ts_ns, reached, slot, place, out,
+                code, order_id, price, lots, ts_ns, reached, slot, place, out, depths, levels,
             )  # fmt: skip
             if tops:
                 self.places.state_prices(out[before:reached])
@@ -140,22 +136,43 @@ class OrderReplay:
 
     def learn_prices(self, columns: OrderColumns, first: int = 0) -> None:
         """Give places to the prices of rows from ``first`` on; what rests moves to its new places."""
-        used = np.isin(columns.code[first:] & (SIDE_UNIT - 1), _PRICED)
-        moved = self.places.learn(columns.price[first:], used)
-        if moved is None:
-            return
+        price, used = columns.price[first:], _is_priced(columns.code[first:])
+        live = self.ladder.orders["place"][self._is_live()]
+        held = np.unique(live).astype(np.int64)
+        prices = self.places.prices(held)
+        finer = self.places.refine(price[used], prices)
+        if self.places.learn(price, used) is not None or finer:
+            self._move(held, self.places.places_of(prices))
+
+    def _in_units(self, columns: OrderColumns) -> np.ndarray:
+        units = self.places.in_units(columns.price)
+        if units is None:
+            used = _is_priced(columns.code)
+            units = self.places.in_units(columns.price, used)
+            if units is None:
+                self.learn_prices(columns)
+                units = self.places.in_units(columns.price, used)
+        assert units is not None, "the unit divides the prices it was made for"
+        return units
+
+    def _move(self, held: np.ndarray, moved: np.ndarray) -> None:
+        """Move what lies at the places ``held`` (ascending, all that are occupied) to ``moved``."""
         old, orders, state = self.ladder, self.ladder.orders, self.ladder.state.copy()
         new = new_ladder(0, self.places.places)
-        new.levels.reshape(-1, WORD)[moved] = old.levels[: moved.size * WORD].reshape(-1, WORD)
-        new.words[moved] = old.words[: moved.size]
-        for word in np.flatnonzero(new.words).tolist():
-            new.summary[word >> SHIFT] |= np.uint64(1) << np.uint64(word & (WORD - 1))
-        if moved.size:
-            orders["place"] = _moved(moved, orders["place"])
-            for side in range(2):
-                if 0 <= state[BEST + side] < NONE_ABOVE:
-                    state[BEST + side] = _moved(moved, state[BEST + side])
+        new.levels[moved] = old.levels[held]
+        occupied = moved[new.levels["head"][moved] != EMPTY]
+        for places, bits in ((occupied, new.words), (np.unique(occupied >> SHIFT), new.summary)):
+            np.bitwise_or.at(bits, places >> SHIFT, np.uint64(1) << (places & (WORD - 1)).astype(np.uint64))
+        live = self._is_live()
+        orders["place"][live] = moved[np.searchsorted(held, orders["place"][live])]
+        for side in range(2):
+            if 0 <= state[BEST + side] < NONE_ABOVE:
+                state[BEST + side] = moved[np.searchsorted(held, state[BEST + side])]
+        state[DEEPEST + BID], state[DEEPEST + ASK] = NONE_BELOW, NONE_ABOVE
         self.ladder = Ladder(orders, new.levels, new.words, new.summary, old.pending, state)
+
+    def _is_live(self) -> np.ndarray:
+        return np.isin(self.ladder.orders["state"], (RESTING, PENDING))
 
     def levels(self, side: int) -> list[tuple[int, int]]:
         """Displayed ``(price, lots)``, best first."""
@@ -172,7 +189,7 @@ class OrderReplay:
     @property
     def live_orders(self) -> int:
         """Orders in the book, displayed and pending."""
-        return int(np.isin(self.ladder.orders["state"], (RESTING, PENDING)).sum())
+        return int(self.ladder.state[LIVE_ORDERS])
 
     def _grow_orders(self) -> None:
         """Twice the slots; whoever has one keeps it."""
@@ -212,7 +229,7 @@ class PreparedOrders:
         after = self.slot.size if after is None else after
         code, _, _, lots, ts_ns = self.columns
         out = np.empty((self.slot.size, 4), np.int64) if tops else _NO_TOPS
-        replay_rows(ladder, code, self.slot, self.place, lots, ts_ns, first, after, out)
+        replay_rows(ladder, code, self.slot, self.place, lots, ts_ns, first, after, out, _NO_DEPTHS, 0)
         if not tops:
             return out
         self.places.state_prices(out[first:after])
@@ -229,18 +246,21 @@ class PreparedOrders:
         return [last[slot] for slot in queue_slots(ladder, self.places, side, price)]
 
 
-def prepare_orders(rows: OrderColumns | pl.DataFrame) -> PreparedOrders:
+def prepare_orders(rows: OrderColumns | pl.DataFrame, source: object = TAPE) -> PreparedOrders:
     """Number the orders and prices of a tape: one replay.
 
     Args:
         rows: Order events in source order, opening snapshot included (RAW_TICKS rows, or their columns).
+        source: See `OrderReplay`.
 
     Raises:
         InsufficientDataError: An addition is on neither side.
+        CorruptTapeError: The rows are what no source can have told.
     """
-    columns = order_columns(rows) if isinstance(rows, pl.DataFrame) else rows
+    columns = order_columns(rows, source) if isinstance(rows, pl.DataFrame) else rows
+    check_columns(columns, source)
     slot, place = np.empty((2, columns.code.size), np.int32)
-    once = OrderReplay()
+    once = OrderReplay(source)
     once.learn_prices(columns)
     once.apply_numbered(columns, slot, place)
     return PreparedOrders(columns, slot, place, once.places, int(once.numbers.state[NEVER_USED]))
@@ -258,10 +278,10 @@ def displayed_levels(ladder: Ladder, places: PricePlaces, side: int) -> list[tup
 
 def queue_slots(ladder: Ladder, places: PricePlaces, side: int, price: int) -> list[int]:
     """Slots of the orders displayed at a price, first to trade first."""
-    rank = int(np.searchsorted(places.pages, price >> SHIFT))
-    if rank == places.pages.size or places.pages[rank] != price >> SHIFT:
+    place = places.place(price)
+    if place < 0:
         return []
-    queue, slot = [], int(ladder.levels[(rank << SHIFT) + (price & (WORD - 1))]["head"])
+    queue, slot = [], int(ladder.levels[place]["head"])
     while slot != EMPTY:
         if ladder.orders[slot]["side"] == side:
             queue.append(slot)
@@ -275,5 +295,5 @@ def counts_of(ladder: Ladder) -> ReplayCounts:
     return ReplayCounts(*(int(ladder.state[place]) for place in places))
 
 
-def _moved(ranks: np.ndarray, place: np.ndarray) -> np.ndarray:
-    return (ranks[place >> SHIFT] << SHIFT) + (place & (WORD - 1))
+def _is_priced(code: np.ndarray) -> np.ndarray:
+    return np.isin(code & (SIDE_UNIT - 1), _PRICED)

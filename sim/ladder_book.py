@@ -5,8 +5,8 @@ What differs is where things lie. Orders are numbered beforehand (no table is se
 (no level is searched or moved), and one row of bits tells which places are occupied: all bids lie below all asks, so
 the next best price of a side is the next set bit. An order is half a cache line, a level a quarter.
 
-Here: what events do to the book. Not here: its arrays (sim/ladder_state.py), numbering orders and prices
-(sim/ladder_rows.py, sim/price_places.py), tables of events (sim/fast_replay_l3.py).
+Here: what events do to the book. Not here: its arrays (sim/ladder_state.py), depths (sim/ladder_depth.py), numbers of
+orders and prices (sim/ladder_rows.py, sim/price_places.py), tables of events (sim/fast_replay_l3.py).
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from sim.bit_words import NONE_ABOVE, NONE_BELOW, clear_bit, next_above, next_be
 from sim.book import PATIENCE_NS, WITNESSES
 from sim.book_state import ASK, BID, FREE, PENDING, RESTING
 from sim.compile_options import ENTRY, INNER
+from sim.ladder_depth import note_depth
 from sim.ladder_state import (
     BEST,
     DUPLICATE_IDS,
     EVER_PENDING,
     EVICTED_ORDERS,
+    LIVE_ORDERS,
+    MOST_ORDERS,
     PENDING_ORDERS,
     SIDE_UNIT,
     SWEEPS,
@@ -48,6 +51,8 @@ def replay_rows(
     first: int,
     after: int,
     tops: np.ndarray,
+    depths: np.ndarray,
+    levels: int,
 ) -> None:
     """Apply rows ``first`` up to ``after``.
 
@@ -62,10 +67,15 @@ def replay_rows(
         after: Row.
         tops: (n, 4) int64, written: place and lots of the best bid, of the best ask, after each row (-1, 0: empty);
             (0, 4) where they are not wanted.
+        depths: (n, 2) int64, written: lots on the best ``levels`` prices of the bids, of the asks; or (0, 2).
+        levels: Prices a side, the same at every call for a book.
     """
-    told = tops.shape[0] > 0
+    told, deep = tops.shape[0] > 0, depths.shape[0] > 0
     for i in range(first, after):
         action, side = code[i] & _ACTION_BITS, code[i] // SIDE_UNIT
+        pending, sweeps, was = ladder.state[PENDING_ORDERS], ladder.state[SWEEPS], 0
+        if deep and slot[i] >= 0:
+            was = ladder.orders[slot[i]]["place"]
         if action == _ADD:
             _add(ladder, slot[i], side, place[i], lots[i], ts_ns[i])
         elif action in (_CANCEL, _FILL):
@@ -79,6 +89,10 @@ def replay_rows(
             _clear(ladder)
         if ladder.state[PENDING_ORDERS] >= WITNESSES:
             _evict_contradicted(ladder, ts_ns[i])
+        ladder.state[MOST_ORDERS] = max(ladder.state[MOST_ORDERS], ladder.state[LIVE_ORDERS])
+        if deep:
+            undisturbed = pending + ladder.state[PENDING_ORDERS] == 0 and sweeps == ladder.state[SWEEPS]
+            note_depth(ladder, slot[i], was, undisturbed, levels, ts_ns[i], depths[i])
         if told:
             bid, ask = ladder.state[BEST + BID], ladder.state[BEST + ASK]
             tops[i, 0], tops[i, 1], tops[i, 2], tops[i, 3] = -1, 0, -1, 0
@@ -105,6 +119,7 @@ def _add(ladder: Ladder, slot: int, side: int, place: int, lots: int, ts_ns: int
     order["place"] = place
     order["lots"] = lots
     order["time_ns"] = ts_ns
+    ladder.state[LIVE_ORDERS] += 1
     _stand(ladder, slot)
 
 
@@ -221,6 +236,7 @@ def _delete(ladder: Ladder, slot: int) -> None:
     else:
         _forget_pending(ladder, slot)
     ladder.orders[slot]["state"] = FREE
+    ladder.state[LIVE_ORDERS] -= 1
 
 
 @njit(**ENTRY)
@@ -330,4 +346,5 @@ def _clear(ladder: Ladder) -> None:
     ladder.state[BEST + BID] = NONE_BELOW
     ladder.state[BEST + ASK] = NONE_ABOVE
     ladder.state[PENDING_ORDERS] = 0
+    ladder.state[LIVE_ORDERS] = 0
     ladder.state[SWEEPS] += 1

@@ -77,6 +77,8 @@ def stream(
     slot: np.ndarray,
     place: np.ndarray,
     tops: np.ndarray,
+    depths: np.ndarray,
+    levels: int,
 ) -> tuple[int, int]:
     """Number and apply rows from ``first`` on.
 
@@ -87,13 +89,15 @@ def stream(
         ranks: The same: values.
         code: (n,) uint8, see `replay_rows`.
         order_id: (n,) int64.
-        price: (n,) int64, ticks.
+        price: (n,) int64, in units of the places.
         lots: (n,) int64.
         ts_ns: (n,) int64.
         first: Row.
         slot: (n,) int32, written.
         place: (n,) int32, written.
-        tops: See `replay_rows`.
+        tops: See `replay_rows`, as the next two.
+        depths: See there.
+        levels: See there.
 
     Returns:
         The row reached, and `DONE` or why not all were applied.
@@ -106,7 +110,7 @@ def stream(
             return first, NO_PLACE
         _number_orders(ladder, numbers, code, order_id, first, after, slot)
         sweeps = ladder.state[SWEEPS]
-        replay_rows(ladder, code, slot, place, lots, ts_ns, first, after, tops)
+        replay_rows(ladder, code, slot, place, lots, ts_ns, first, after, tops, depths, levels)
         if ladder.state[SWEEPS] != sweeps:
             for s in range(numbers.state[NEVER_USED]):
                 _give_back(ladder, numbers, s)

@@ -34,7 +34,16 @@ DUPLICATE_IDS = 4
 EVER_PENDING = 5
 EVICTED_ORDERS = 6
 SWEEPS = 7  # rows that may have removed orders other than their own
-N_STATE = 8
+LIVE_ORDERS = 8  # displayed and pending
+MOST_ORDERS = 9
+#: The next are kept where depths are wanted (sim/ladder_depth.py): venue time since which orders are pending (-1: none
+#: is), and for how long at most they were.
+PENDING_SINCE = 10
+LONGEST_PENDING_NS = 11
+#: + side: the last place a depth sums over (`NONE_BELOW`, `NONE_ABOVE`: all there are), and the depth.
+DEEPEST = 12
+DEPTH = 14
+N_STATE = 16
 
 #: A row's code is its action plus its side times this.
 SIDE_UNIT = 16
@@ -66,5 +75,6 @@ def new_ladder(slots: int, places: int) -> Ladder:
     levels["head"] = levels["tail"] = EMPTY
     state = np.zeros(N_STATE, np.int64)
     state[BEST + BID], state[BEST + ASK] = NONE_BELOW, NONE_ABOVE
+    state[DEEPEST + BID], state[DEEPEST + ASK], state[PENDING_SINCE] = NONE_BELOW, NONE_ABOVE, -1
     slots = max(1, slots)
     return Ladder(np.zeros(slots, ORDER), levels, *words_for(places), np.zeros(slots, np.int32), state)

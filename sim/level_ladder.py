@@ -123,7 +123,8 @@ def replay_levels_until(
         state: See there.
         rows: (n,) `LEVEL_ROW`.
         pages: (pages,) int64, of `PricePlaces`.
-        view: (5,) int64: bid price and lots, ask price and lots (zeros: empty), next row. Read and written.
+        view: (5,) int64: bid price and lots, ask price and lots (zeros: empty), prices in units of the places; next
+            row. Read and written.
         until_ns: Receiver's clock.
 
     Returns:

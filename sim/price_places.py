@@ -4,6 +4,11 @@ Only the pages of 64 neighbouring prices that occur have places: place = 64 * ra
 bitmap word covers a page (sim/bit_words.py). Any int64 is a price: a book around 100 with a few orders at 1 and at 10^9
 takes a few pages. A page that comes later moves the places behind it, which whoever stores places has to follow.
 
+Prices often are multiples of something larger than the unit they are told in: dollars to four decimals that trade in
+cents. A page of 64 such prices would hold one. The places of a `PricePlaces(unit=0)` are therefore a *unit* apart, the
+greatest common divisor of the prices it was told of; a price that is no multiple makes the unit finer, and everything
+is placed anew.
+
 Here: the pages and their lookup. Not here: what lies at a place.
 """
 
@@ -18,18 +23,25 @@ from sim.order_index import EMPTY, find, insert
 
 _WITHIN = WORD - 1
 _FIRST_TABLE = 1 << 10
+#: Prices looked at before the rest is held against what they have in common.
+_HEAD = 4_096
 
 
 class PricePlaces:
     """The pages known so far.
 
+    Args:
+        unit: Ticks between neighbouring places; 0: found by `refine`.
+
     Attributes:
-        pages: (p,) int64, ``price >> 6`` of each page, ascending.
+        unit: The same; 0 while no price but 0 is known.
+        pages: (p,) int64, ``price // unit >> 6`` of each page, ascending.
         keys: (power of two,) int64, hash table: pages.
         ranks: (power of two,) int64, hash table: place of the page in ``pages``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unit: int = 1) -> None:
+        self.unit = unit
         self.pages = np.zeros(0, np.int64)
         self.keys = np.zeros(_FIRST_TABLE, np.int64)
         self.ranks = np.full(_FIRST_TABLE, EMPTY, np.int64)
@@ -49,6 +61,7 @@ class PricePlaces:
         Returns:
             (pages before,) int64: the new rank of each page known before; None where all pages were known.
         """
+        price = price if self.unit <= 1 else price // self.unit
         found, first = [], 0
         while first < price.size:
             room = np.empty(self.keys.size // 4, np.int64)
@@ -64,9 +77,60 @@ class PricePlaces:
         self._rebuild(self.pages)
         return np.searchsorted(self.pages, before)
 
+    def in_units(self, price: np.ndarray, used: np.ndarray | None = None) -> np.ndarray | None:
+        """Prices as `place_of` looks them up.
+
+        Args:
+            price: (n,) int64, ticks.
+            used: (n,) bool, the rows that count; all where None.
+
+        Returns:
+            (n,) int64, prices in units; of rows that do not count anything. None where one that counts is no multiple
+            of the unit: `refine` comes first.
+        """
+        if self.unit == 1:
+            return price
+        units = price // self.unit if self.unit else np.zeros_like(price)
+        off = units * self.unit != price
+        if used is not None:
+            off &= used
+        return None if off.any() else units
+
+    def refine(self, price: np.ndarray, held: np.ndarray) -> bool:
+        """Make the unit one that some prices are multiples of.
+
+        Args:
+            price: (n,) int64, ticks; they are not learnt.
+            held: (m,) int64, the prices that stay known where places change.
+
+        Returns:
+            Whether the unit changed: then every place is another, and no page is known but those of ``held``.
+        """
+        unit = int(np.gcd.reduce(price[:_HEAD], initial=self.unit))
+        rest = price[price % unit != 0] if unit else price
+        unit = int(np.gcd.reduce(rest, initial=unit))
+        if unit == self.unit:
+            return False
+        self.unit, self.pages = unit, self.pages[:0]
+        self._rebuild(self.pages)
+        self.learn(held, np.ones(held.size, bool))
+        return True
+
+    def places_of(self, price: np.ndarray) -> np.ndarray:
+        """Places of known prices, (n,) int64; see `place` for one price."""
+        units = price // max(1, self.unit)
+        return (np.searchsorted(self.pages, units >> SHIFT) << SHIFT) + (units & _WITHIN)
+
+    def place(self, price: int) -> int:
+        """Place of a price, -1 where it has none."""
+        units, off = divmod(price, max(1, self.unit))
+        rank = int(np.searchsorted(self.pages, units >> SHIFT))
+        known = not off and rank < self.pages.size and self.pages[rank] == units >> SHIFT
+        return (rank << SHIFT) + (units & _WITHIN) if known else -1
+
     def prices(self, place: np.ndarray) -> np.ndarray:
         """Prices of places, ticks; the inverse of the lookup."""
-        return (self.pages[place >> SHIFT] << SHIFT) + (place & _WITHIN)
+        return ((self.pages[place >> SHIFT] << SHIFT) + (place & _WITHIN)) * self.unit
 
     def state_prices(self, tops: np.ndarray) -> None:
         """Replace places by prices in columns 0 and 2 of (n, 4), in place; a negative place becomes 0."""
@@ -93,6 +157,8 @@ def collect_pages(
     keys: np.ndarray, ranks: np.ndarray, price: np.ndarray, used: np.ndarray, first: int, room: np.ndarray
 ) -> tuple[int, int]:
     """Note the unknown pages of rows from ``first`` on in ``room``, entering them without a rank of their own.
+
+    Prices here and in `place_of` are in units of the places.
 
     Returns:
         The row reached (all rows, or ``room`` is full), and how many pages were noted.

@@ -1,6 +1,10 @@
 """From a table of order events to the displayed book after each of them.
 
-Here: `with_book`. Not here: the book (sim/book.py), which rows are replayed (feeds/cleaning).
+The table is replayed on the ladder of sim/ladder_book.py. The general book of sim/book.py gives the same columns and
+the same statistics (sim/replay_columns.py; tests hold them against each other) at several times the cost a row.
+
+Here: `with_book`, and one event applied to a general book. Not here: the books, which rows are replayed
+(feeds/cleaning).
 """
 
 from __future__ import annotations
@@ -13,31 +17,20 @@ from numba import njit
 
 from feeds.errors import InsufficientDataError
 from feeds.schema import ACTION_CODE, SIDE_CODE, conform
-from sim.book import (
-    WITNESSES,
-    add,
-    best_price,
-    best_size,
-    cancel,
-    clear,
-    depth,
-    evict_contradicted,
-    fill,
-    modify,
-    trade_through,
-)
-from sim.book_state import (
-    BID,
+from sim.book import WITNESSES, add, cancel, clear, evict_contradicted, fill, modify, trade_through
+from sim.book_state import PENDING_ORDERS as WAITING
+from sim.book_state import Book
+from sim.fast_replay_l3 import OrderReplay
+from sim.ladder_state import (
     DUPLICATE_IDS,
     EVER_PENDING,
     EVICTED_ORDERS,
-    FREE_SLOTS,
+    LONGEST_PENDING_NS,
+    MOST_ORDERS,
     PENDING_ORDERS,
-    REFUSED_ORDERS,
     UNKNOWN_IDS,
-    Book,
-    new_book,
 )
+from sim.tape_checks import TAPE
 
 BOOK_COLUMNS = ("bid_px", "bid_sz", "ask_px", "ask_sz", "bid_depth", "ask_depth")
 _ADD, _MODIFY, _CANCEL = ACTION_CODE["A"], ACTION_CODE["M"], ACTION_CODE["C"]
@@ -75,42 +68,44 @@ class BookStats:
     most_orders: int
 
 
-def with_book(kept: pl.DataFrame, levels: int = 10) -> tuple[pl.DataFrame, BookStats]:
+def with_book(kept: pl.DataFrame, levels: int = 10, source: object = TAPE) -> tuple[pl.DataFrame, BookStats]:
     """Replay order events in the order of the rows.
 
     Args:
         kept: RAW_TICKS rows in source order, opening snapshot included.
         levels: Occupied levels a side that ``bid_depth`` and ``ask_depth`` sum over.
+        source: What errors call the rows: their file or partition.
 
     Returns:
         The same rows with the book columns as they stand *after* each row (0: empty side), and statistics.
 
     Raises:
-        InsufficientDataError: ``levels`` is not positive.
+        InsufficientDataError: ``levels`` is not positive, or an addition is on neither side.
+        CorruptTapeError: The rows are what no source can have told.
     """
     if levels < 1:
         raise InsufficientDataError("book depth", received=f"{levels} levels", expected="at least 1")
-    adds = int((kept["action"] == "A").sum())
-    book = new_book(max_orders=adds)
-    out = np.zeros((len(BOOK_COLUMNS), kept.height), np.int64)
-    action, side = (kept[name].to_physical().cast(pl.Int64).to_numpy() for name in ("action", "side"))
-    order_id, price, size, ts_ns = (kept[name].to_numpy() for name in ("order_id", "price", "size", "ts_event"))
-    longest_pending_ns, most_orders = replay(book, action, side, order_id, price, size, ts_ns, levels, out)
-    stats = BookStats(
-        rows=kept.height,
-        unknown_ids=int(book.counters[UNKNOWN_IDS]),
-        duplicate_ids=int(book.counters[DUPLICATE_IDS]),
-        pending_orders=int(book.counters[EVER_PENDING]),
-        pending_at_end=int(book.counters[PENDING_ORDERS]),
-        longest_pending_ns=int(longest_pending_ns),
-        evicted_orders=int(book.counters[EVICTED_ORDERS]),
-        crossed_rows=int(((out[0] >= out[2]) & (out[0] > 0) & (out[2] > 0)).sum()),
-        one_sided_rows=int(((out[0] == 0) | (out[2] == 0)).sum()),
-        most_orders=int(most_orders),
+    replay = OrderReplay(source)
+    tops, depths = replay.book_columns(kept, levels)
+    columns = [np.ascontiguousarray(column) for column in (*tops.T, *depths.T)]
+    filled = kept.with_columns(pl.Series(name, column) for name, column in zip(BOOK_COLUMNS, columns, strict=True))
+    return conform(filled, "raw_ticks"), _stats(replay.ladder.state, columns)
+
+
+def _stats(state: np.ndarray, columns: list[np.ndarray]) -> BookStats:
+    bid, ask = columns[0], columns[2]
+    return BookStats(
+        rows=bid.size,
+        unknown_ids=int(state[UNKNOWN_IDS]),
+        duplicate_ids=int(state[DUPLICATE_IDS]),
+        pending_orders=int(state[EVER_PENDING]),
+        pending_at_end=int(state[PENDING_ORDERS]),
+        longest_pending_ns=int(state[LONGEST_PENDING_NS]),
+        evicted_orders=int(state[EVICTED_ORDERS]),
+        crossed_rows=int(((bid >= ask) & (bid > 0) & (ask > 0)).sum()),
+        one_sided_rows=int(((bid == 0) | (ask == 0)).sum()),
+        most_orders=int(state[MOST_ORDERS]),
     )
-    assert book.counters[REFUSED_ORDERS] == 0, "the book has a slot for every addition"
-    filled = kept.with_columns(pl.Series(name, out[i]) for i, name in enumerate(BOOK_COLUMNS))
-    return conform(filled, "raw_ticks"), stats
 
 
 @njit(cache=True)
@@ -128,39 +123,5 @@ def apply(book: Book, action: int, side: int, order_id: int, price: int, size: i
         trade_through(book, side, price, ts_ns)
     elif action == _CLEAR:
         clear(book)
-    if book.counters[PENDING_ORDERS] >= WITNESSES:
+    if book.counters[WAITING] >= WITNESSES:
         evict_contradicted(book, ts_ns)
-
-
-@njit(cache=True)
-def replay(
-    book: Book,
-    action: np.ndarray,
-    side: np.ndarray,
-    order_id: np.ndarray,
-    price: np.ndarray,
-    size: np.ndarray,
-    ts_ns: np.ndarray,
-    levels: int,
-    out: np.ndarray,
-) -> tuple[int, int]:
-    """Apply events (n,) to ``book`` and write the book columns (6, n) after each.
-
-    Returns:
-        Longest time with a pending order in ns, and the most orders live at once.
-    """
-    longest, most, pending_since = 0, 0, -1
-    for i in range(action.size):
-        apply(book, action[i], side[i], order_id[i], price[i], size[i], ts_ns[i])
-        for s in range(2):
-            out[2 * s, i] = best_price(book, BID + s)
-            out[2 * s + 1, i] = best_size(book, BID + s)
-            out[4 + s, i] = depth(book, BID + s, levels)
-        most = max(most, book.free.size - book.counters[FREE_SLOTS])
-        if book.counters[PENDING_ORDERS] == 0:
-            pending_since = -1
-        elif pending_since < 0:
-            pending_since = ts_ns[i]
-        else:
-            longest = max(longest, ts_ns[i] - pending_since)
-    return longest, most

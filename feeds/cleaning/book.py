@@ -7,7 +7,7 @@ Here: `book_kind`, building a book of any kind, showing it at whole events. Not 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -16,7 +16,8 @@ from feeds.schema import FLAG_PARTIAL
 
 BookKind = Literal["stated", "levels", "quotes", "orders", "none"]
 
-OrderBook = Callable[[pl.DataFrame], pl.DataFrame]
+#: RAW_TICKS to the same with book columns, and statistics: an object with a number in each attribute.
+OrderBook = Callable[[pl.DataFrame], tuple[pl.DataFrame, Any]]
 
 
 def book_kind(raw: pl.DataFrame) -> BookKind:
@@ -58,7 +59,10 @@ def build_book(
         from feeds.nbbo import with_nbbo
 
         return with_nbbo(kept), {}
-    return (order_book(kept) if kind == "orders" else kept), {}
+    if kind == "orders":
+        booked, found = order_book(kept)
+        return booked, {f"orders_{name}": value for name, value in vars(found).items()}
+    return kept, {}
 
 
 def at_whole_events(booked: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,7 @@ import polars as pl
 from feeds.cleaning import bnhls, clock, halts, orders, repeats
 from feeds.cleaning import sale_conditions as sales
 from feeds.cleaning.book import BookKind, OrderBook, at_whole_events, book_kind, build_book
+from feeds.cleaning.faults import replay_faults
 from feeds.cleaning.rules import CleaningRules
 from feeds.cleaning.trade_sign import trade_signs
 from feeds.errors import RowAccountingError
@@ -48,7 +49,8 @@ class CleanResult:
         figures: Plain numbers and texts about the day: ``rows_in``, ``rows_clean``, ``rows_rejected``, ``book`` (see
             `book_kind`), ``rejected`` (reason -> rows), ``gaps`` and ``rows_after_gap`` (see `gap_figures`), of a
             source with two clocks ``clock_*`` (see `feeds.cleaning.clock.ClockFigures`), of a level feed ``levels_*``
-            (see `feeds.cleaning.level_books.LevelStats`).
+            (see `feeds.cleaning.level_books.LevelStats`), of a feed of orders ``orders_*`` (`sim.replay.BookStats`),
+            ``faults`` (kind -> count, see `feeds.cleaning.faults.ReplayFaults`).
     """
 
     clean: pl.DataFrame
@@ -101,6 +103,7 @@ def clean(
         **gap_figures(kept),
         **_clock_figures(kept),
         **book_figures,
+        "faults": vars(replay_faults(raw, booked, book_figures)),
     }
     return CleanResult(cleaned, rejected, figures)
 

@@ -115,6 +115,7 @@ def test_clean_ticks_counts_every_rejected_row_by_reason(instrument_days):
     metadata = instrument_days["clean_ticks", DATE, "AAA.US"]
     assert metadata["rows_in"] == metadata["dagster/row_count"] + metadata["rows_rejected"]
     assert sum(metadata["rejected_by_reason"].value.values()) == metadata["rows_rejected"] > 0
+    assert sum(metadata["faults_by_kind"].value.values()) == metadata["faults"]
 
 
 @pytest.mark.parametrize("name", ["clean_ticks", "bars", "microstructure_features"])

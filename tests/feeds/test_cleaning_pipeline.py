@@ -34,12 +34,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 DOC = PROJECT / "docs" / "cleaning.md"
 
 
-def order_book(kept):
-    return with_book(kept)[0]
-
-
 def cleaned(*events, rules=None, spec=SPEC, kind=None):
-    return clean(raw_frame(*events), spec, BOUNDS, rules or CleaningRules(), order_book, kind)
+    return clean(raw_frame(*events), spec, BOUNDS, rules or CleaningRules(), with_book, kind)
 
 
 def level(side, price, size, **more):
@@ -148,10 +144,12 @@ def test_the_document_lists_the_reasons_the_code_has_in_its_order():
 
 
 def test_a_row_lost_by_the_book_is_noticed():
+    def losing(kept):
+        booked, stats = with_book(kept)
+        return booked.clear(), stats
+
     with pytest.raises(RowAccountingError, match=r"cleaning of IBM\.US"):
-        clean(
-            raw_frame(order("A", 1, "B", 100, 5)), SPEC, BOUNDS, CleaningRules(), lambda kept: order_book(kept).clear()
-        )
+        clean(raw_frame(order("A", 1, "B", 100, 5)), SPEC, BOUNDS, CleaningRules(), losing)
 
 
 def test_a_row_inside_an_event_shows_the_book_from_before_it():
@@ -286,9 +284,9 @@ KINDS = ("quotes", "levels", "orders", "stated", "none")
 def test_cutting_a_day_gives_the_beginning_of_the_cleaned_day(kind, rules):
     for seed in range(3):
         raw = random_day(kind, seed)
-        whole = clean(raw, SPEC, BOUNDS, rules, order_book)
+        whole = clean(raw, SPEC, BOUNDS, rules, with_book)
         for cut in np.random.default_rng(seed).integers(2, raw.height, 8).tolist():
-            part = clean(raw.head(cut), SPEC, BOUNDS, rules, order_book)
+            part = clean(raw.head(cut), SPEC, BOUNDS, rules, with_book)
             assert part.clean.equals(whole.clean.filter(pl.col("sequence") < cut))
             assert part.rejected.sort("sequence").equals(
                 whole.rejected.filter(pl.col("sequence") < cut).sort("sequence")
@@ -301,9 +299,7 @@ def test_the_rules_of_the_paper_do_look_ahead():
     for seed in range(3):
         raw = random_day("quotes", seed)
         loose = {"wide_spread_factor": 1.0, "outlying_mid_deviations": 1.0, "mid_window": 6, "halts": False}
-        whole, part = (
-            clean(r, SPEC, BOUNDS, CleaningRules(**rules, **loose), order_book) for r in (raw, raw.head(200))
-        )
+        whole, part = (clean(r, SPEC, BOUNDS, CleaningRules(**rules, **loose), with_book) for r in (raw, raw.head(200)))
         changed += not part.clean.equals(whole.clean.filter(pl.col("sequence") < 200))
     assert changed
 
@@ -313,7 +309,7 @@ def test_the_rules_of_the_paper_do_look_ahead():
 def test_every_row_of_any_day_is_clean_or_rejected_once(kind, merged):
     for seed in range(4):
         raw = random_day(kind, seed)
-        result = clean(raw, SPEC, BOUNDS, CleaningRules(one_entry_a_stamp=merged), order_book)
+        result = clean(raw, SPEC, BOUNDS, CleaningRules(one_entry_a_stamp=merged), with_book)
         assert sorted([*result.clean["sequence"], *result.rejected["sequence"]]) == raw["sequence"].to_list()
         assert dict(result.clean.schema) == dict(pl.DataFrame(schema=CLEAN_TICKS).schema)
         assert dict(result.rejected.schema) == dict(pl.DataFrame(schema=REJECTED_TICKS).schema)
@@ -325,7 +321,7 @@ def test_every_row_of_any_day_is_clean_or_rejected_once(kind, merged):
 
 
 def test_an_empty_table_stays_empty():
-    result = clean(raw_frame(trade(1)).clear(), SPEC, BOUNDS, CleaningRules(), order_book)
+    result = clean(raw_frame(trade(1)).clear(), SPEC, BOUNDS, CleaningRules(), with_book)
     assert result.clean.is_empty() and result.rejected.is_empty()
 
 

@@ -53,6 +53,14 @@ def test_the_partitions_of_a_table_are_listed_with_their_manifests(lake):
     assert [record["symbol"] for record in records] == ["B.X", "A.X"] and records[0]["mb"] > 0
 
 
+def test_a_table_whose_input_was_counted_shows_its_faults(lake):
+    faults = {"out_of_order": 2, "unknown_orders": 5}
+    lake.write("clean_ticks", FRAME, DATE, "A.X", params={"figures": {"faults": faults}})
+    lake.write("clean_ticks", FRAME, DATE, "B.X")
+    assert [row[4] for row in rows_of(t2t_lake("ls", "clean_ticks")[1])] == ["7", "not counted"]
+    assert "faults" not in t2t_lake("ls", "prices")[1]
+
+
 def test_an_empty_lake_says_how_to_fill_it(lake):
     assert "nothing of missing in" in t2t_lake("ls", "missing")[1]
     assert json.loads(t2t_lake("ls", "missing", "--json")[1]) == []

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feeds.errors import StudyError
-from sim.demo_config import DemoConfig, NewsPlant, RegimePlant, SignalPlant
+from sim.demo_config import DEMO_DATES, DemoConfig, NewsPlant, RegimePlant, SignalPlant
 from sim.demo_headlines import MOODS, draw_headlines
 from sim.demo_paths import CRASH, NEWS, SIGNAL, drift_bps, plan_market, regimes
 from sim.demo_truth import GRID_S, TRUTH, truth_of
@@ -23,6 +23,10 @@ NO_NEWS = NewsPlant(least=0, most=0)
 
 def steps_bps(plan):
     return np.diff(plan.efficient, axis=1) * 1e4
+
+
+def test_the_shipped_dates_are_trading_days():
+    assert all(start < end for start, end in map(CONFIG.bounds_ns, DEMO_DATES))
 
 
 def test_the_same_seed_plans_the_same_market_and_another_seed_another():

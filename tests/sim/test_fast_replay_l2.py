@@ -1,6 +1,7 @@
 """The fast replay of level feeds against the fold it has to equal, row for row."""
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,6 +72,14 @@ def test_any_feed_gives_the_same_best_prices(seed, width, quotes, step_ms):
     check_against_the_fold(random_levels(seed, 200, width, quotes, step_ms), block=67)
 
 
+@pytest.mark.parametrize("block", [None, 53])
+def test_a_price_off_the_unit_so_far_changes_nothing_but_the_places(block):
+    rows = random_levels(11).with_columns(price=pl.col("price") * 100)
+    off = pl.when((pl.col("sequence") > 700) & (pl.col("price") > 0)).then(20).otherwise(0)
+    replay, _ = check_against_the_fold(rows.with_columns(price=pl.col("price") + off), block)
+    assert replay.places.unit == 20
+
+
 def test_every_level_stands_with_the_size_last_stated():
     rows = raw_frame(
         level("B", 99, 5), level("B", 98, 4), level("A", 101, 3), level("A", 10**12, 7), level("B", 99, 2),
@@ -82,8 +91,9 @@ def test_every_level_stands_with_the_size_last_stated():
     assert replay.levels(ASK) == [(101, 3), (10**12, 7)]
 
 
-def test_a_tape_run_by_the_clock_shows_what_was_received_by_then():
-    rows = random_levels(7, quotes=0.0)
+@pytest.mark.parametrize("unit", [1, 250])
+def test_a_tape_run_by_the_clock_shows_what_was_received_by_then(unit):
+    rows = random_levels(7, quotes=0.0).with_columns(price=pl.col("price") * unit)
     expected = LevelReplay().apply(rows, tops=True)
     received = rows["ts_recv"].to_numpy()
     tape = LevelTape(rows.iter_slices(100))

@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,18 +21,20 @@ from sim.fast_replay_l3 import (
 )
 from sim.ladder_rows import CHUNK, NEVER_USED
 from sim.reference_book import ASK, BID, ReferenceBook
-from sim.replay import with_book
+from sim.replay import BOOK_COLUMNS, with_book
+from sim.replay_columns import book_columns
 from tests.sim.test_book import twin_apply
 from tests.support.raw_events import MS, START_NS, order, random_orders, raw_frame, trade
 from tests.support.tapes import fifo_tape
 
-TOPS = ("bid_px", "bid_sz", "ask_px", "ask_sz")
-
 
 def check_against_the_book(rows, block=None):
-    """Every row's best prices, and the counts; streamed in blocks, prepared and streamed at once."""
-    booked, stats = with_book(rows)
-    expected = booked.select(TOPS).to_numpy()
+    """Every row's book columns, and the counts; streamed in blocks, prepared and streamed at once."""
+    columns, stats = book_columns(rows)
+    booked, told = with_book(rows)
+    np.testing.assert_array_equal(booked.select(BOOK_COLUMNS).to_numpy(), columns.T)
+    assert told == stats
+    expected = columns[:4].T
     streamed = OrderReplay()
     parts = [streamed.apply(part, tops=True) for part in rows.iter_slices(block or rows.height)]
     np.testing.assert_array_equal(np.concatenate(parts), expected)
@@ -87,6 +90,24 @@ def test_prices_far_apart_and_far_below_zero_cost_no_memory():
     assert replay.levels(BID) == [(0, 5), (-1, 5), (-(2**55), 5)]
     assert replay.levels(ASK) == [(7, 5), (2**40, 5), (2**61, 5)]
     assert replay.ladder.levels.size <= 6 * 64
+
+
+def test_prices_of_a_fine_unit_take_the_places_of_a_coarse_one():
+    rows = random_orders(2, events=1_200)
+    fine = rows.with_columns(price=pl.col("price") * 1_000_000)
+    coarse, scaled = OrderReplay(), OrderReplay()
+    tops = coarse.apply(rows, tops=True)
+    tops[:, [0, 2]] *= 1_000_000
+    np.testing.assert_array_equal(scaled.apply(fine, tops=True), tops)
+    assert scaled.ladder.levels.size == coarse.ladder.levels.size
+
+
+@pytest.mark.parametrize("block", [None, 83])
+def test_a_price_off_the_unit_so_far_changes_nothing_but_the_places(block):
+    rows = random_orders(5, events=1_500).with_columns(price=pl.col("price") * 100)
+    half = pl.col("price") + pl.when(pl.col("sequence") > 700).then(50).otherwise(0)
+    streamed, _ = check_against_the_book(rows.with_columns(price=half), block)
+    assert streamed.places.unit == 50
 
 
 def test_prices_that_come_later_between_others_leave_what_rests_in_place():

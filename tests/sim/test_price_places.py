@@ -46,3 +46,32 @@ def test_more_pages_than_the_first_table_holds_are_all_learnt():
     assert learn(places, prices) is not None
     assert look_up(places, prices) == prices
     assert learn(places, prices) is None
+
+
+GRID = st.lists(st.integers(-50, 50), min_size=1, max_size=20)
+
+
+@settings(deadline=None)
+@given(GRID, GRID, st.integers(1, 200), st.integers(1, 200))
+def test_places_are_a_unit_apart_that_divides_every_price(first, second, coarse, fine):
+    places = PricePlaces(unit=0)
+    before, after = ([unit * n for n in numbers] for unit, numbers in ((coarse, first), (fine, second)))
+    places.refine(np.array(before), np.zeros(0, np.int64))
+    learn(places, before)
+    places.refine(np.array(after), np.array(before))
+    learn(places, after)
+    prices = np.array(before + after)
+    assert places.unit == np.gcd.reduce(prices)
+    found = look_up(places, places.in_units(prices).tolist())
+    assert places.places_of(prices).tolist() == found == [places.place(price) for price in prices.tolist()]
+    assert places.prices(np.array(found)).tolist() == prices.tolist()
+
+
+def test_a_price_off_the_unit_has_no_place_and_is_told():
+    places = PricePlaces(unit=0)
+    places.refine(np.array([1_000, 1_500]), np.zeros(0, np.int64))
+    learn(places, [1_000, 1_500])
+    assert (places.unit, places.place(1_000), places.place(1_001)) == (500, 2, -1)
+    off = np.array([1_000, 1_001])
+    assert places.in_units(off) is None
+    assert places.in_units(off, np.array([True, False]))[0] == 2

@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 
 from feeds.errors import InsufficientDataError
+from sim.fast_replay_l3 import OrderReplay
 from sim.reference_book import ASK, BID, ReferenceBook
 from sim.replay import BOOK_COLUMNS, with_book
+from sim.replay_columns import book_columns
 from tests.sim.test_book import twin_apply
 from tests.support.raw_events import MS, START_NS, order, random_orders, raw_frame, trade
 
@@ -87,6 +89,24 @@ def test_the_columns_equal_those_of_the_plain_twin(seed, levels):
     assert (stats.unknown_ids, stats.duplicate_ids) == (twin.unknown_ids, twin.duplicate_ids)
     assert (stats.pending_orders, stats.evicted_orders) == (twin.ever_pending, twin.evicted)
     assert stats.crossed_rows == 0
+
+
+@pytest.mark.parametrize(("seed", "levels"), [(3, 1), (4, 2), (5, 5)])
+def test_columns_and_statistics_equal_those_of_the_general_book(seed, levels):
+    raw = random_orders(seed, events=4_000, ids=400, width=20)
+    frame, stats = with_book(raw, levels)
+    columns, expected = book_columns(raw, levels)
+    np.testing.assert_array_equal(frame.select(BOOK_COLUMNS).to_numpy(), columns.T)
+    assert stats == expected
+    assert min(stats.pending_orders, stats.longest_pending_ns, stats.evicted_orders, stats.one_sided_rows) > 0
+
+
+def test_blocks_of_any_length_give_the_depths_of_the_whole_table():
+    raw = random_orders(6, events=2_000, width=300)
+    columns, _ = book_columns(raw, levels=4)
+    replay = OrderReplay()
+    parts = [replay.book_columns(part, levels=4) for part in raw.iter_slices(171)]
+    np.testing.assert_array_equal(np.concatenate([depths for _, depths in parts]), columns[4:].T)
 
 
 def test_cutting_the_future_changes_nothing():
