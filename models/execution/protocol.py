@@ -4,9 +4,12 @@ Models do not import the simulator: an environment arrives through a factory and
 
 ``info`` at every decision holds ``side`` (0 buys, 1 sells), ``parent_lots``, ``remaining_lots``, ``decisions_left``,
 ``elapsed_share``, ``arrival_mid_ticks``, ``mid_ticks``, ``spread_ticks``, ``increment_ticks``, ``bid_px``, ``ask_px``,
-``now_ns``, ``symbol``; at the end of an episode also ``is_bps`` (positive is a cost), ``spread_bps``, ``timing_bps``,
-``fees_bps`` (they add up to ``is_bps``), ``completion`` (0 to 1), ``maker_share``, ``inventory_path`` (share left at
-the start and after every decision interval) and ``arrival_ns``.
+``bid_lots``, ``ask_lots`` (displayed at the best prices), ``traded_lots_60s``, ``now_ns``, ``symbol``, and of the
+moment at which the step's instruction met the market, before it traded, ``met_mid_ticks`` and ``met_spread_ticks`` (at
+arrival: those of arrival). At the end of an episode also ``is_bps`` (positive is a cost), ``spread_bps``,
+``timing_bps``, ``fees_bps`` (they add up to ``is_bps``), ``completion`` (0 to 1), ``maker_share``, ``inventory_path``
+(share left at the start and after every decision interval), ``arrival_ns`` and ``fills``, (m, 4): time in ns, price in
+ticks, lots, 1 where our order rested.
 
 Here: the protocols. Not here: environments (sim/execution_env.py), policies (baselines.py, dqn_policy.py).
 """
