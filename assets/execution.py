@@ -219,14 +219,16 @@ def play_all(store: StudyStore, date: str, policy: Manifest) -> tuple[pl.DataFra
         seed = store.config.seed
         for market, env in (("replay", replay), ("flow", flow_env(config, parent))):
             orders = both_sides(config.eval_episodes, seed, own_blocks=market == "flow")
-            frames.append(evaluate(always(env), policies, orders, market))
+            frames.append(evaluate(always(env), policies, orders, market, counterfactual=True))
     return pl.concat(frames), ids
 
 
 def judgement(store: StudyStore, date: str, policy: Manifest, rows: pl.DataFrame) -> dict[str, Any]:
-    """The evaluation as JSON: table, fan, costs, learning, heat map, verdict."""
+    """The evaluation as JSON: table, tests, fan, costs, learning, heat map, verdict."""
     from models.execution.comparison import by_case, by_training_seed, summarise
     from models.execution.evaluation import cost_parts, inventory_fan
+    from models.execution.seeds import over_seeds
+    from models.execution.significance import significance
     from models.execution.verdict import verdict
 
     config = settings(store)
@@ -237,6 +239,8 @@ def judgement(store: StudyStore, date: str, policy: Manifest, rows: pl.DataFrame
         "table": table.to_dicts(),
         "cases": cases.to_dicts(),
         "by_seed": by_training_seed(rows).to_dicts(),
+        "over_seeds": over_seeds(rows, seed=store.config.seed).to_dicts(),
+        "tests": significance(rows, seed=store.config.seed).to_dicts(),
         "fan": inventory_fan(rows).to_dicts(),
         "costs": cost_parts(rows).to_dicts(),
         "learning": training["learning"],

@@ -128,7 +128,14 @@ def rules(store: StudyStore, date: str, parent: Parent, actions: int) -> list[Po
     """Every rule an agent is held against, calibrated on what was known before the test."""
     from models.execution.baselines import baselines
 
-    return baselines(actions, volume_profile(store, date, parent), settings(store).urgency)
+    config = settings(store)
+    return baselines(
+        actions,
+        volume_profile(store, date, parent),
+        config.urgency,
+        participation=config.parent_share,
+        interval_s=config.horizon_s / config.decisions,
+    )
 
 
 def volume_profile(store: StudyStore, date: str, parent: Parent) -> Profile:

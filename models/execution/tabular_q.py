@@ -2,16 +2,17 @@
 
 "Reinforcement learning for optimized trade execution", ICML 23. State: decision, inventory left in a few levels, and a
 few market variables cut into thirds. Action: where the limit order for all that is left stands until the next decision;
-the last action crosses: it takes what the opposite best displays and rests the rest at the own best. The table is
-filled backwards in time, so that when a decision's costs are averaged, the values of the decisions after it are final
-(their algorithm, section 3):
+the last two cross: they take what the opposite best displays, or an even slice however deep, and rest the rest at the
+own best. The table is filled backwards in time, so that when a decision's costs are averaged, the values of the
+decisions after it are final (their algorithm, section 3):
 
     c(t, i, o, a) = mean over visits of [ cost of the step + min over a' of c(t + 1, i', o', a') ]
 
 Three things differ. Visits come from orders that were played with random actions, then from rounds that mostly follow
 the table so far, because inventories cannot be set in a market that reacts. Costs of a step are the environment's plus
-the mid's move on the lots left, a potential that leaves the best policy as it is and takes the price path out of the
-averages. And rare states borrow: a state's mean is shrunk towards that of all market states at its time and inventory.
+the mid's move on the lots left, a potential that leaves the best policy as it is, less the part of that move that
+neither state nor action foretells (move_noise.py): averages over hundreds of orders would be lost in it. And rare
+states borrow: a state's mean is shrunk towards that of all market states at its time and inventory.
 
 Here: the table, its learning, the policy. Not here: the tilt of a schedule, which learns the same way
 (hendricks_wilcox.py).
@@ -29,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feeds.errors import LakeError, SchemaError, StudyError
+from models.execution.move_noise import MoveNoise, Steps
 from models.execution.participation import posted_lots
 from models.execution.protocol import ExecutionEnvLike, Info, Instruction, MakeEnv, Observation
 
@@ -175,7 +177,7 @@ def learn_table(make_env: MakeEnv, meaning: Meaning, actions: int, names: Sequen
             decisions = max(
                 decisions, _play(env, seed, meaning, _Chooser(table, actions, explores, draws), columns, rows, config)
             )
-        table = fill_table(_visits(rows, len(columns)), decisions, actions, config)
+        table = fill_table(_visits(rows, columns, actions), decisions, actions, config)
     assert table is not None, "there is at least one round"
     return table
 
@@ -224,29 +226,41 @@ def _play(
         time, variables = decisions - int(info["decisions_left"]), observation[columns].astype(np.float64)
         inventory = inventory_level(info, config.inventories)
         action = choose(time, inventory, variables)
-        before = _owed_bps(info)
+        before, share = _drift_bps(info), _share_left(info)
+        state = observation
         observation, reward, terminated, truncated, info = env.execute(meaning(action, info))
         ended = terminated or truncated
-        cost = -float(reward) + (0.0 if ended else _owed_bps(info)) - before
-        rows.append((time, inventory, action, cost, -1 if ended else len(rows) + 1, *variables))
+        drift = _drift_bps(info)
+        cost = -float(reward) + (0.0 if ended else drift * _share_left(info)) - before * share
+        rows.append((time, inventory, action, cost, -1 if ended else len(rows) + 1, share, drift - before, *state))
     return decisions
 
 
-def _owed_bps(info: Info) -> float:
-    """Cost of doing what is left at the present mid instead of at arrival, bps of the order."""
+def _drift_bps(info: Info) -> float:
+    """Move of the mid since arrival, positive away from us."""
     sign = 1.0 if info["side"] == 0 else -1.0
-    drift = sign * (float(info["mid_ticks"]) / float(info["arrival_mid_ticks"]) - 1.0) * 1e4
-    return drift * float(info["remaining_lots"]) / float(info["parent_lots"])
+    return sign * (float(info["mid_ticks"]) / float(info["arrival_mid_ticks"]) - 1.0) * 1e4
 
 
-def _visits(rows: Sequence[tuple[Any, ...]], variables: int) -> Visits:
-    made = np.array(rows, dtype=np.float64).reshape(-1, 5 + variables)
+def _share_left(info: Info) -> float:
+    return float(info["remaining_lots"]) / float(info["parent_lots"])
+
+
+def _visits(rows: Sequence[tuple[Any, ...]], columns: Sequence[int], actions: int) -> Visits:
+    made = np.array(rows, dtype=np.float64)
     time, inventory, action, following = (made[:, place].astype(np.int64) for place in (0, 1, 2, 4))
-    return Visits(time, inventory, made[:, 5:], action, made[:, 3], following)
+    states = made[:, 7:]
+    deviation = states.std(axis=0)
+    scaled = (states - states.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0)
+    steps = Steps(scaled.astype(np.float32), action, made[:, 5].astype(np.float32), made[:, 6].astype(np.float32))
+    noise = MoveNoise(actions)
+    noise.fit(steps, (-made[:, 3]).astype(np.float32))
+    return Visits(time, inventory, states[:, columns], action, made[:, 3] + noise.of(steps), following)
 
 
-#: Where the order stands by action, increments from the own best; the action after the last crosses.
+#: Where the order stands by action, increments from the own best; two more actions cross.
 OFFSETS = (-2, -1, 0, 1)
+_CROSSING = 2
 
 
 def limit_order(offsets: Sequence[int] = OFFSETS) -> Meaning:
@@ -256,7 +270,8 @@ def limit_order(offsets: Sequence[int] = OFFSETS) -> Meaning:
         left = int(info["remaining_lots"])
         if action < len(offsets):
             return 0, left, offsets[action]
-        taken = min(left, posted_lots(info))
+        even = -(-left // max(1, int(info["decisions_left"])))
+        taken = min(left, posted_lots(info) if action == len(offsets) else even)
         return taken, left - taken, 0
 
     return meaning
@@ -299,7 +314,7 @@ def train_tabular_q(
 ) -> TabularQ:
     """Learn the table of Nevmyvaka et al.; arguments as `learn_table`."""
     config = config or QConfig()
-    table = learn_table(make_env, limit_order(offsets), len(offsets) + 1, names, config)
+    table = learn_table(make_env, limit_order(offsets), len(offsets) + _CROSSING, names, config)
     return TabularQ(table, config, columns_of(names, config.variables), offsets)
 
 

@@ -188,10 +188,11 @@ def test_foresight_works_the_cheapest_of_its_rules_where_plans_of_taking_are_dea
     assert info["is_bps"] == pytest.approx(0.0)
 
 
-def test_inventory_levels_round_up_and_the_last_action_crosses_the_displayed_lots():
+def test_inventory_levels_round_up_and_the_last_actions_cross_the_displayed_lots_or_an_even_slice():
     assert [inventory_level(quotes(remaining_lots=left), 8) for left in (100, 88, 87, 1, 0)] == [7, 7, 6, 0, 0]
     meaning = limit_order((-1, 0))
-    assert [meaning(action, quotes(remaining_lots=9)) for action in range(3)] == [(0, 9, -1), (0, 9, 0), (7, 2, 0)]
+    told = quotes(remaining_lots=9)
+    assert [meaning(action, told) for action in range(4)] == [(0, 9, -1), (0, 9, 0), (7, 2, 0), (3, 6, 0)]
 
 
 def test_the_table_holds_the_means_of_hand_made_visits_backwards_in_time():
