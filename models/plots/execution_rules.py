@@ -84,7 +84,7 @@ def leave_curve(curve: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
         return no_data(title, "no level was tried", dpi)
     if "symbol" not in frame.columns:
         frame = frame.with_columns(pl.lit("").alias("symbol"))
-    figure, (axis,) = canvas(title, subtitle="training orders; what has not filled is taken at the end")
+    figure, (axis,) = canvas(title, subtitle="training orders")
     symbols = frame["symbol"].unique(maintain_order=True).to_list()
     for number, symbol in enumerate(symbols):
         part, colour = frame.filter(pl.col("symbol") == symbol).sort("level"), SERIES[number % len(SERIES)]

@@ -86,7 +86,7 @@ def _add_tests(section: Section, execution: ExecutionInputs, market: str) -> Non
     if execution.tests is None:
         return
     note = (
-        "P-values of the differences to the TWAP taker: of each alone, and adjusted for the number of policies, by Holm "
+        "P-values of the differences to the TWAP taker: of each alone, and adjusted for the number of policies by Holm "
         "and by Romano and Wolf (the largest statistic of every bootstrap draw). Below 0.05 after adjustment a "
         "difference is no chance find. Detectable: the true difference that a single test shows four times in five."
     )
