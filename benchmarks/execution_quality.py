@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,26 @@ if TYPE_CHECKING:
 
 STUDY = "bitstamp_demo"
 ORACLE = "foresight"
-#: Part of the market switched off -> settings that do it.
-ABLATIONS: Mapping[str, Mapping[str, Any]] = {
-    "no_fees": {"taker_fee_bps": 0.0, "maker_fee_bps": 0.0},
-    "zero_latency": {"latency_ms": 0},
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A part of the market switched off.
+
+    Attributes:
+        settings: Of `feeds.study.Execution`, changed.
+        market: Options of `sim.replay_market.ReplayMarket`.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    market: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: What is switched off, on the tape.
+ABLATIONS: Mapping[str, Ablation] = {
+    "no_fees": Ablation(settings={"taker_fee_bps": 0.0, "maker_fee_bps": 0.0}),
+    "zero_latency": Ablation(settings={"latency_ms": 0}),
+    "depth_back_at_once": Ablation(market={"refill_half_life_s": 0.0}),
 }
 
 
@@ -168,7 +184,7 @@ def _play(
 
 
 def _play_parent(
-    night: Night, parent: Parent, budget: FitConfig, ablations: Mapping[str, Mapping[str, Any]]
+    night: Night, parent: Parent, budget: FitConfig, ablations: Mapping[str, Ablation]
 ) -> tuple[pl.DataFrame, dict[str, Any], dict[str, pl.DataFrame]]:
     """Rows of both markets, what was fitted, and rows of the tape with parts switched off."""
     from assets.execution import contenders
@@ -179,19 +195,20 @@ def _play_parent(
     def flow() -> ExecutionEnvLike:
         return flow_env(night.config, parent)
 
-    def replay(changes: Mapping[str, Any]) -> ExecutionEnv:
-        return replay_env(night.store, night.date, parent, night.config.model_copy(update=dict(changes)))[0]
+    def replay(without: Ablation) -> ExecutionEnv:
+        config = night.config.model_copy(update=dict(without.settings))
+        return replay_env(night.store, night.date, parent, config, **without.market)[0]
 
     policy = night.store.artefacts.current("execution_policy", night.date)
     learned = fit_rules(lambda _: flow(), OBSERVATION, budget)
-    known = [*rules(night.store, night.date, parent, replay({}).grid.n), *learned.policies()]
+    known = [*rules(night.store, night.date, parent, replay(Ablation()).grid.n), *learned.policies()]
     policies, concession = [*known, *contenders(night.store, night.date, policy)[0]], learned.impact.concession_bps
     rows = [
-        _judged(night, lambda: replay({}), policies, "replay", known, concession),
+        _judged(night, lambda: replay(Ablation()), policies, "replay", known, concession),
         _judged(night, flow, policies, "flow", known, concession),
     ]
     changed = {
-        name: _judged(night, partial(replay, changes), policies, "replay") for name, changes in ablations.items()
+        name: _judged(night, partial(replay, without), policies, "replay") for name, without in ablations.items()
     }
     fitted = {
         "leave_level": learned.level.level,

@@ -5,6 +5,10 @@ environment. The level is the only choice, and the curve of mean cost by level i
 little fills and the rest is crossed late, near it everything fills at once with the spread paid back at most once
 (Nevmyvaka, Feng & Kearns 2006, "Reinforcement learning for optimized trade execution", ICML 23, section 4).
 
+Single orders scatter by far more than levels differ. Of the levels that cannot be told from the cheapest, paired order
+by order, by one standard error (Breiman, Friedman, Olshen & Stone 1984, section 3.4.3), the one with the least scatter
+is taken.
+
 Here: the rule and the choice of its level. Not here: the rule that moves with the best quote
 (baselines.py, `SubmitAndLeave`).
 """
@@ -15,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from feeds.errors import InsufficientDataError
@@ -57,7 +62,7 @@ class OptimisedLevel:
     Attributes:
         level: As `LimitAndLeave.level`.
         curve: One row a level tried: ``level, is_bps`` (mean shortfall), ``se_bps`` (its standard error), ``sd_bps``,
-            ``maker_share``, ``n``.
+            ``maker_share``, ``n``, ``told_apart`` (dearer than the cheapest by more than a paired standard error).
     """
 
     level: int
@@ -68,16 +73,13 @@ class OptimisedLevel:
         return LimitAndLeave(self.level)
 
 
-def optimise_level(
-    make_env: MakeEnv, episodes: Sequence[Episode], levels: Sequence[int] = LEVELS, risk_aversion: float = 0.0
-) -> OptimisedLevel:
-    """Play every level on the same training orders; the cheapest wins, of equals the one nearest the own best price.
+def optimise_level(make_env: MakeEnv, episodes: Sequence[Episode], levels: Sequence[int] = LEVELS) -> OptimisedLevel:
+    """Play every level on the same training orders and choose one; see the module docstring.
 
     Args:
         make_env: Called once, with 0; a market of before the orders that are judged.
         episodes: Training orders.
         levels: Candidates.
-        risk_aversion: Weight of the standard deviation over orders beside the mean; 0 looks at the mean alone.
 
     Raises:
         InsufficientDataError: There is no order or no level.
@@ -88,16 +90,31 @@ def optimise_level(
             received=f"{len(episodes)} orders, {len(levels)} levels",
             expected="at least one of both",
         )
-    env, records = make_env(0), []
-    for level in levels:
-        ends = [play(env, LimitAndLeave(level), episode)[0] for episode in episodes]
-        costs = np.array([float(end["is_bps"]) for end in ends])
-        sd = float(costs.std(ddof=1)) if costs.size > 1 else 0.0
-        maker = float(np.mean([float(end["maker_share"]) for end in ends]))
-        records.append((level, float(costs.mean()), sd / costs.size**0.5, sd, maker, costs.size))
-    names = ("level", "is_bps", "se_bps", "sd_bps", "maker_share", "n")
-    best = min(records, key=lambda record: (record[1] + risk_aversion * record[3], abs(record[0])))
-    return OptimisedLevel(best[0], pl.DataFrame(records, schema=names, orient="row"))
+    env = make_env(0)
+    ends = [[play(env, LimitAndLeave(level), episode)[0] for episode in episodes] for level in levels]
+    costs = np.array([[float(end["is_bps"]) for end in row] for row in ends])
+    means, errors = costs.mean(axis=1), _standard_errors(costs)
+    best = int(means.argmin())
+    apart = means - means[best] > _standard_errors(costs - costs[best])
+    curve = pl.DataFrame(
+        {
+            "level": list(levels),
+            "is_bps": means,
+            "se_bps": errors,
+            "sd_bps": errors * len(episodes) ** 0.5,
+            "maker_share": [float(np.mean([float(end["maker_share"]) for end in row])) for row in ends],
+            "n": [len(episodes)] * len(levels),
+            "told_apart": apart,
+        }
+    )
+    chosen = curve.filter(~pl.col("told_apart")).sort("sd_bps", "is_bps", pl.col("level").abs()).row(0, named=True)
+    return OptimisedLevel(int(chosen["level"]), curve)
+
+
+def _standard_errors(costs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Of the mean of every row of (levels, orders); 0 of a single order."""
+    orders = costs.shape[1]
+    return np.asarray(costs.std(axis=1, ddof=1 if orders > 1 else 0) / orders**0.5)
 
 
 def _inside(info: Info) -> int:

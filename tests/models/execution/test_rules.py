@@ -112,8 +112,23 @@ def test_the_level_that_was_cheapest_in_training_is_chosen_and_its_curve_is_u_sh
     found = optimise_level(lambda number: FillsAtLevel(0.0), both_sides(4, 1), levels=(-6, -4, -3, -2, 0))
     assert found.level == found.policy().level == -3
     assert found.curve["is_bps"].to_list() == pytest.approx([IMPACT_BPS, IMPACT_BPS, 0.0, 1.0, 3.0])
+    assert found.curve["told_apart"].to_list() == [True, True, False, True, True]
     with pytest.raises(InsufficientDataError, match="submit and leave"):
         optimise_level(lambda number: FillsAtLevel(), [])
+
+
+class RiskyBehind(LinearImpactEnv):
+    """Behind the best quote an order is cheaper by a little in the mean and scatters much."""
+
+    def execute(self, instruction):
+        if self.done == 0 and instruction[2] < 0:
+            self.spread += -0.01 + 40.0 * (1 - 2 * self.side)
+        return super().execute((0, 0, 0))
+
+
+def test_of_levels_that_cannot_be_told_apart_the_surest_is_taken():
+    found = optimise_level(lambda number: RiskyBehind(0.0), both_sides(30, 1), levels=(-2, 0))
+    assert found.level == 0 and not found.curve["told_apart"].any()
 
 
 def test_measured_impact_is_that_of_the_world_and_gives_its_schedule():
