@@ -233,6 +233,7 @@ def judgement(store: StudyStore, date: str, policy: Manifest, rows: pl.DataFrame
 
     config = settings(store)
     table, cases = summarise(rows, seed=store.config.seed), by_case(rows)
+    tests = significance(rows, seed=store.config.seed)
     training = store.artefacts.read_json(policy, "training.json")
     sizes = ", ".join(f"{symbol} {lots:,} lots" for symbol, lots in training["parents"].items())
     return {
@@ -240,12 +241,12 @@ def judgement(store: StudyStore, date: str, policy: Manifest, rows: pl.DataFrame
         "cases": cases.to_dicts(),
         "by_seed": by_training_seed(rows).to_dicts(),
         "over_seeds": over_seeds(rows, seed=store.config.seed).to_dicts(),
-        "tests": significance(rows, seed=store.config.seed).to_dicts(),
+        "tests": tests.to_dicts(),
         "fan": inventory_fan(rows).to_dicts(),
         "costs": cost_parts(rows).to_dicts(),
         "learning": training["learning"],
         "heat": heat_map(store, date, policy).to_dicts(),
-        "verdict": verdict(table, cases, agents=(AGENT,)),
+        "verdict": verdict(table, cases, agents=(AGENT,), tests=tests),
         "split": describe(store, date, sorted({fit_date(store, date), date})),
         "notes": [
             f"Parent orders of {config.horizon_s} s in {config.decisions} decisions, {config.parent_share:.0%} of the "

@@ -12,6 +12,7 @@ from models.execution.no_order import SPLIT, no_order_run, split_shortfall
 from models.execution.sanity import limit_test, null_test, oracle_test
 from models.execution.seeds import interquartile_mean, over_seeds
 from models.execution.significance import DAY_NS, HOUR_NS, blocks_of, detectable_bps, significance
+from models.execution.verdict import verdict
 from sim.execution_env import ExecutionEnv
 from sim.execution_task import ExecutionTask
 from sim.impact_market import LinearImpactMarket
@@ -129,6 +130,17 @@ def test_the_family_keeps_its_level_where_single_tests_do_not():
     tables = [significance(made({f"null {n}": 0.0 for n in range(10)}, seed=seed)) for seed in range(40)]
     assert np.mean([(table["p_value"] <= 0.05).any() for table in tables]) > 0.15
     assert np.mean([(table["p_romano_wolf"] <= 0.05).any() for table in tables]) <= 0.15
+
+
+def test_the_verdict_says_whether_a_difference_survives_the_number_of_policies():
+    rows = made({"dqn": 2.0, "weak": 0.0}, market="replay")
+    table, tests = summarise(rows), significance(rows)
+    assert "DQN on the replay market: the difference to TWAP taker stands after" in verdict(table, tests=tests)
+    assert "weak on the replay market: the difference to TWAP taker does not stand" in verdict(
+        table, agents=("weak",), tests=tests
+    )
+    few = made({"dqn": 2.0}, blocks=3)
+    assert "adjustment" not in verdict(summarise(few), tests=significance(few))
 
 
 def test_too_few_blocks_give_differences_without_tests():
