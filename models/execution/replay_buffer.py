@@ -40,7 +40,7 @@ class Transitions(NamedTuple):
 
     def rows(self, rows: slice | Rows) -> Transitions:
         """Those of ``rows``."""
-        return self._make(column[rows] for column in self)
+        return Transitions(**{name: column[rows] for name, column in self._asdict().items()})
 
 
 class ReplayBuffer:
