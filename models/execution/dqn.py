@@ -118,13 +118,16 @@ class _Trainer:
         """One step of every environment, and the updates due after each."""
         warm = self.step < self.warm_up
         done = self._play(self._actions(warm))
-        every = self.config.train_every
         # what is due after a step is learned from what was remembered until then
-        for row in range(self.n):
-            rows = self.buffer.add(done.rows(slice(row, row + 1)))
+        every = self.n if warm else self.config.train_every
+        row = 0
+        while row < self.n:
+            upto = min(self.n, row + every - (0 if warm else self.step % every))
+            rows = self.buffer.add(done.rows(slice(row, upto)))
             if self.priorities is not None:
                 self.priorities.add(rows)
-            self.step += 1
+            self.step += upto - row
+            row = upto
             if not warm and self.step % every == 0:
                 self._learn()
         if warm and self.step >= self.warm_up:
