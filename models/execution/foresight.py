@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -143,6 +144,6 @@ class Foresight:
         self.chosen = candidates[int(np.argmin(costs))]
         self.chosen.begin(info, seed)
 
-    def instruction(self, observation: Observation, info: Info) -> Instruction | int:
+    def instruction(self, observation: Observation, info: Info) -> Instruction | int | npt.NDArray[Any]:
         """What the cheapest does."""
         return self.chosen.instruction(observation, info)
