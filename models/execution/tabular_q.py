@@ -33,6 +33,7 @@ from feeds.errors import LakeError, SchemaError, StudyError
 from models.execution.move_noise import MoveNoise, Steps
 from models.execution.participation import posted_lots
 from models.execution.protocol import ExecutionEnvLike, Info, Instruction, MakeEnv, Observation
+from models.execution.shaping import drift_bps, remaining_share
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -226,24 +227,14 @@ def _play(
         time, variables = decisions - int(info["decisions_left"]), observation[columns].astype(np.float64)
         inventory = inventory_level(info, config.inventories)
         action = choose(time, inventory, variables)
-        before, share = _drift_bps(info), _share_left(info)
+        before, share = drift_bps(info), remaining_share(info)
         state = observation
         observation, reward, terminated, truncated, info = env.execute(meaning(action, info))
         ended = terminated or truncated
-        drift = _drift_bps(info)
-        cost = -float(reward) + (0.0 if ended else drift * _share_left(info)) - before * share
+        drift = drift_bps(info)
+        cost = -float(reward) + (0.0 if ended else drift * remaining_share(info)) - before * share
         rows.append((time, inventory, action, cost, -1 if ended else len(rows) + 1, share, drift - before, *state))
     return decisions
-
-
-def _drift_bps(info: Info) -> float:
-    """Move of the mid since arrival, positive away from us."""
-    sign = 1.0 if info["side"] == 0 else -1.0
-    return sign * (float(info["mid_ticks"]) / float(info["arrival_mid_ticks"]) - 1.0) * 1e4
-
-
-def _share_left(info: Info) -> float:
-    return float(info["remaining_lots"]) / float(info["parent_lots"])
 
 
 def _visits(rows: Sequence[tuple[Any, ...]], columns: Sequence[int], actions: int) -> Visits:
