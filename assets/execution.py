@@ -219,29 +219,34 @@ def play_all(store: StudyStore, date: str, policy: Manifest) -> tuple[pl.DataFra
         seed = store.config.seed
         for market, env in (("replay", replay), ("flow", flow_env(config, parent))):
             orders = both_sides(config.eval_episodes, seed, own_blocks=market == "flow")
-            frames.append(evaluate(always(env), policies, orders, market))
+            frames.append(evaluate(always(env), policies, orders, market, counterfactual=True))
     return pl.concat(frames), ids
 
 
 def judgement(store: StudyStore, date: str, policy: Manifest, rows: pl.DataFrame) -> dict[str, Any]:
-    """The evaluation as JSON: table, fan, costs, learning, heat map, verdict."""
+    """The evaluation as JSON: table, tests, fan, costs, learning, heat map, verdict."""
     from models.execution.comparison import by_case, by_training_seed, summarise
     from models.execution.evaluation import cost_parts, inventory_fan
+    from models.execution.seeds import over_seeds
+    from models.execution.significance import significance
     from models.execution.verdict import verdict
 
     config = settings(store)
     table, cases = summarise(rows, seed=store.config.seed), by_case(rows)
+    tests = significance(rows, seed=store.config.seed)
     training = store.artefacts.read_json(policy, "training.json")
     sizes = ", ".join(f"{symbol} {lots:,} lots" for symbol, lots in training["parents"].items())
     return {
         "table": table.to_dicts(),
         "cases": cases.to_dicts(),
         "by_seed": by_training_seed(rows).to_dicts(),
+        "over_seeds": over_seeds(rows, seed=store.config.seed).to_dicts(),
+        "tests": tests.to_dicts(),
         "fan": inventory_fan(rows).to_dicts(),
         "costs": cost_parts(rows).to_dicts(),
         "learning": training["learning"],
         "heat": heat_map(store, date, policy).to_dicts(),
-        "verdict": verdict(table, cases, agents=(AGENT,)),
+        "verdict": verdict(table, cases, agents=(AGENT,), tests=tests),
         "split": describe(store, date, sorted({fit_date(store, date), date})),
         "notes": [
             f"Parent orders of {config.horizon_s} s in {config.decisions} decisions, {config.parent_share:.0%} of the "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from assets.simulator import inside, load_flow, opening_mid
 from assets.store import StudyStore
@@ -107,15 +107,24 @@ def flow_env(config: Execution, parent: Parent) -> ExecutionEnv:
     return ExecutionEnv(market, task, symbol=parent.symbol)
 
 
-def replay_env(store: StudyStore, date: str, parent: Parent) -> tuple[ExecutionEnv, str]:
-    """An environment over the night's unseen tape, and the id of its ticks."""
+def replay_env(
+    store: StudyStore, date: str, parent: Parent, config: Execution | None = None, **options: Any
+) -> tuple[ExecutionEnv, str]:
+    """An environment over the night's unseen tape, and the id of its ticks.
+
+    Args:
+        store: Of the study.
+        date: As-of date.
+        parent: The order.
+        config: Other settings than the study's: without fees, without latency.
+        options: Of `sim.replay_market.ReplayMarket`.
+    """
     from sim.execution_env import ExecutionEnv
     from sim.replay_market import ReplayMarket
 
-    config = settings(store)
     tape = judged_tape(store, date, parent.symbol)
-    task = task_of(config, parent.lots)
-    market = ReplayMarket(tape.frame, tape.spec, tape.bounds, task.episode_ns)
+    task = task_of(config or settings(store), parent.lots)
+    market = ReplayMarket(tape.frame, tape.spec, tape.bounds, task.episode_ns, **options)
     return ExecutionEnv(market, task, symbol=parent.symbol), tape.parent
 
 
@@ -128,7 +137,14 @@ def rules(store: StudyStore, date: str, parent: Parent, actions: int) -> list[Po
     """Every rule an agent is held against, calibrated on what was known before the test."""
     from models.execution.baselines import baselines
 
-    return baselines(actions, volume_profile(store, date, parent), settings(store).urgency)
+    config = settings(store)
+    return baselines(
+        actions,
+        volume_profile(store, date, parent),
+        config.urgency,
+        participation=config.parent_share,
+        interval_s=config.horizon_s / config.decisions,
+    )
 
 
 def volume_profile(store: StudyStore, date: str, parent: Parent) -> Profile:

@@ -106,7 +106,8 @@ def execution(one: Gatherer) -> ExecutionInputs | None:
     if found is None or slippage is None:
         return None
     tree = found[1]
-    frames = {name: frame_of(tree[name]) if tree[name] else None for name in ("fan", "learning", "heat", "costs")}
+    names = ("fan", "learning", "heat", "costs", "tests")
+    frames = {name: frame_of(tree[name]) if tree.get(name) else None for name in names}
     return ExecutionInputs(
         table=frame_of(tree["table"]),
         slippage=slippage,

@@ -20,7 +20,20 @@ import numpy.typing as npt
 from feeds.errors import InsufficientDataError, StudyError
 from sim.execution_account import Account
 from sim.execution_task import ActionGrid, ExecutionTask, Instruction
-from sim.market import ASK_PX, BID_PX, BUY, OWN_AHEAD, OWN_LOTS, OWN_NUMBER, OWN_PRICE, SELL, Market
+from sim.market import (
+    ASK_PX,
+    ASK_SZ,
+    BID_PX,
+    BID_SZ,
+    BUY,
+    OWN_AHEAD,
+    OWN_LOTS,
+    OWN_NUMBER,
+    OWN_PRICE,
+    SELL,
+    VOLUME_60S,
+    Market,
+)
 from sim.observation import HIGH, LOW, Situation, observe
 
 Observation = npt.NDArray[np.float32]
@@ -126,6 +139,7 @@ class ExecutionEnv(gymnasium.Env[Observation, int]):
         if self._mid == 0.0:
             raise InsufficientDataError("execution episode", "a one-sided book", "a two-sided one at arrival")
         self._arrival_mid = self._mid
+        self._met = self._mid, self._spread()
         self._account = Account(self.task, self._side, self._mid)
         self._decision, self._placed, self._running = 0, False, True
         self._path = np.zeros(self.task.decisions + 1)
@@ -155,6 +169,7 @@ class ExecutionEnv(gymnasium.Env[Observation, int]):
         price = self._resting_price(wanted.rest_offset)
         began_ns = self._arrival_ns + self.task.decision_ns(self._decision)
         self._run_to(began_ns + self.task.latency_ns)
+        self._met = self._mid, self._spread()
         self._apply(wanted, price)
         exposed = self._account.remaining_lots / self.task.parent_lots
         self._decision += 1
@@ -270,13 +285,23 @@ class ExecutionEnv(gymnasium.Env[Observation, int]):
             "elapsed_share": now.elapsed_share,
             "arrival_mid_ticks": self._arrival_mid,
             "mid_ticks": self._mid,
-            "spread_ticks": view[ASK_PX] - view[BID_PX] if view[BID_PX] and view[ASK_PX] else 0.0,
+            "spread_ticks": self._spread(),
             "increment_ticks": now.increment_ticks,
             "bid_px": int(view[BID_PX]),
             "ask_px": int(view[ASK_PX]),
             "now_ns": self.market.now_ns,
             "symbol": self.symbol,
+            "bid_lots": int(view[BID_SZ]),
+            "ask_lots": int(view[ASK_SZ]),
+            "traded_lots_60s": int(view[VOLUME_60S]),
+            "met_mid_ticks": self._met[0],
+            "met_spread_ticks": self._met[1],
         }
+
+    def _spread(self) -> float:
+        """Ask less bid, ticks; 0 where a side is empty."""
+        bid, ask = self._view[BID_PX], self._view[ASK_PX]
+        return ask - bid if bid and ask else 0.0
 
     def _result(self) -> dict[str, Any]:
         account = self._account

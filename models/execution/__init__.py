@@ -17,7 +17,11 @@ from models.execution.evaluation import (
     learning_curve,
     visited_states,
 )
+from models.execution.fitted_rules import FitConfig, fit_rules
+from models.execution.foresight import Foresight
 from models.execution.policy_map import action_importance, policy_map
+from models.execution.seeds import over_seeds
+from models.execution.significance import significance
 from models.execution.verdict import verdict
 
 __all__ = [
@@ -26,6 +30,8 @@ __all__ = [
     "DqnConfig",
     "DqnPolicy",
     "Episode",
+    "FitConfig",
+    "Foresight",
     "action_importance",
     "baselines",
     "both_sides",
@@ -33,9 +39,12 @@ __all__ = [
     "by_training_seed",
     "cost_parts",
     "evaluate",
+    "fit_rules",
     "inventory_fan",
     "learning_curve",
+    "over_seeds",
     "policy_map",
+    "significance",
     "summarise",
     "verdict",
     "visited_states",

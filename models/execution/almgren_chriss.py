@@ -1,7 +1,8 @@
 """The schedule of Almgren & Chriss (2000), "Optimal execution of portfolio transactions": discrete closed form.
 
 Here: holdings, mean and variance of the cost, the schedule as fractions for an order of few decisions, the urgency from
-volatility and impact. Not here: the policy that trades the fractions (baselines.py).
+volatility and impact. Not here: the policy that trades the fractions (baselines.py), measuring volatility and impact
+(calibrated_schedule.py).
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 All follow `models.execution.protocol.Policy`. A schedule is fixed when the order arrives; what an earlier slice
 did not get is taken at the next decision, so that every rule is on its schedule at every decision.
 
-Here: the rules. Not here: trained agents (dqn_policy.py), playing episodes (evaluation.py).
+Here: the rules that are fixed in advance. Not here: those that follow volume (participation.py), those that are fitted
+in a market (fitted_rules.py), trained agents (dqn_policy.py), playing episodes (evaluation.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from feeds.errors import StudyError
 from models.execution.almgren_chriss import almgren_chriss_fractions
+from models.execution.participation import Popv, Pov
 from models.execution.protocol import Info, Instruction, Observation, Policy
 
 Floats = npt.NDArray[np.float64]
@@ -166,13 +168,21 @@ def twap_passive() -> Schedule:
     return Schedule("twap_passive", even, passive=True)
 
 
-def baselines(actions: int, volume_profile: Profile = even, kappa_t: float = 2.0) -> list[Policy]:
-    """Every rule, the reference first.
+def baselines(
+    actions: int,
+    volume_profile: Profile = even,
+    kappa_t: float = 2.0,
+    participation: float = 0.1,
+    interval_s: float = 30.0,
+) -> list[Policy]:
+    """Every rule that needs no fitting, the reference first.
 
     Args:
         actions: Number of actions of the environment, for the random control.
         volume_profile: Expected volume of each decision interval, from training days.
         kappa_t: Urgency of Almgren-Chriss (almgren_chriss.kappa_from).
+        participation: Share of the market's volume of POV: the order's share of the volume usual in its horizon.
+        interval_s: Time between decisions, seconds.
     """
     return [
         twap_taker(),
@@ -180,6 +190,9 @@ def baselines(actions: int, volume_profile: Profile = even, kappa_t: float = 2.0
         Schedule("vwap", volume_profile),
         Schedule("vwap_passive", volume_profile, passive=True),
         Schedule("almgren_chriss", almgren_chriss(kappa_t)),
+        Pov(participation, interval_s),
+        Popv(1, 0.5),
+        Popv(3, 1.0),
         SubmitAndLeave(),
         Immediate(),
         RandomActions(actions),

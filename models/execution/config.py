@@ -1,6 +1,6 @@
-"""Settings of the double DQN agent.
+"""Settings of the agents.
 
-Here: the frozen configuration. Not here: the study's YAML (feeds/study.py).
+Here: the frozen configurations. Not here: the study's YAML (feeds/study.py).
 """
 
 from __future__ import annotations
@@ -26,9 +26,15 @@ class DqnConfig:
         explore_until: Share of the steps after which exploration stays at its last rate; linear before.
         epsilon_last: Share of random actions from then on.
         steps: Environment steps in all.
-        envs: Environments stepped in turn.
+        envs: Environments stepped in turn, where they are made one by one.
         seed: Of the initial weights, exploration, replay and episodes.
         device: Of torch.
+        dueling: Value and advantages from separate halves of a last hidden layer of twice its units (Wang et al. 2016).
+        n_step: Rewards summed before the value of a state is asked for.
+        prioritised: Exponent alpha of drawing transitions by their last error; 0 draws evenly.
+        correction: Exponent beta of their weights at the start; it rises linearly to 1.
+        fresh_every: Environment steps between fresh starts of all environments, where a checkpoint can be kept; 0:
+            never.
 
     Raises:
         StudyError: A value is outside its range.
@@ -48,15 +54,89 @@ class DqnConfig:
     envs: int = 8
     seed: int = 1
     device: str = "cpu"
+    dueling: bool = False
+    n_step: int = 1
+    prioritised: float = 0.0
+    correction: float = 0.4
+    fresh_every: int = 0
 
     def __post_init__(self) -> None:
-        counts = (self.batch, self.replay, self.train_every, self.target_every, self.steps, self.envs)
-        if min((*counts, *self.layers), default=0) < 1 or not self.layers:
-            raise StudyError(
-                "execution agent", received=f"counts {counts}, layers {self.layers}", expected="at least 1"
-            )
-        shares = (self.warm_up, self.explore_until, self.epsilon_last, self.gamma)
-        if not all(0.0 <= share <= 1.0 for share in shares) or self.lr <= 0.0:
-            raise StudyError(
-                "execution agent", received=f"shares {shares}, lr {self.lr}", expected="shares in [0, 1], lr above 0"
-            )
+        counts = (self.batch, self.replay, self.train_every, self.target_every, self.steps, self.envs, self.n_step)
+        _require("counts", (*counts, *self.layers), min((*counts, *self.layers)) >= 1, "at least 1")
+        _require("layers", self.layers, bool(self.layers), "at least one")
+        shares = (self.warm_up, self.explore_until, self.epsilon_last, self.gamma, self.prioritised, self.correction)
+        _require("shares", shares, all(0.0 <= share <= 1.0 for share in shares), "0 to 1")
+        _require("lr", self.lr, self.lr > 0.0, "above 0")
+        _require("fresh_every", self.fresh_every, self.fresh_every >= 0, "0 or more")
+
+
+@dataclass(frozen=True)
+class PpoConfig:
+    """How a PPO agent is trained.
+
+    Attributes:
+        layers: Units of the hidden layers of the policy and, in a network of its own, of the value.
+        lr: Step size of Adam at the start; it falls linearly to ``lr_last`` times it.
+        lr_last: See ``lr``; 1 keeps the step size.
+        gamma: Discount a decision.
+        gae_lambda: How far errors of the value are carried back (Schulman et al. 2016): 0 trusts the value, 1 the
+            rewards.
+        rollout: Steps of each environment between updates.
+        epochs: Times a rollout is gone through.
+        batch: Steps a gradient, about: a rollout is cut into equal parts.
+        clip: How far the ratio of probabilities may leave 1 before its gradient is dropped.
+        value_clip: The same for the move of the value, in its scale; 0 does not clip.
+        value_weight: Of the value's squared error in the loss.
+        entropy: Weight of the entropy at the start; it falls linearly to 0, or an agent would never settle.
+        spread: Standard deviation of a continuous action at the start, half ranges of the action space.
+        kl_stop: Stop going through a rollout once the mean divergence from the policy that played it exceeds 1.5 times
+            this; 0 never stops.
+        gradient_norm: Longer gradients are shortened to this.
+        quiet: Take news in the mid out of the rewards (move_noise.py).
+        steps: Environment steps in all, those that measure scales included; finished to a whole rollout.
+        envs: Environments stepped in turn, where they are made one by one.
+        seed: Of the initial weights, exploration, batches and episodes.
+        device: Of torch.
+        fresh_every: Rollouts between fresh starts of all environments, where a checkpoint can be kept; 0: never.
+
+    Raises:
+        StudyError: A value is outside its range.
+    """
+
+    layers: tuple[int, ...] = (64, 64)
+    lr: float = 1e-3
+    lr_last: float = 0.02
+    gamma: float = 1.0
+    gae_lambda: float = 0.95
+    rollout: int = 32
+    epochs: int = 4
+    batch: int = 512
+    clip: float = 0.2
+    value_clip: float = 0.0
+    value_weight: float = 0.5
+    entropy: float = 0.001
+    spread: float = 0.3
+    kl_stop: float = 0.02
+    gradient_norm: float = 0.5
+    quiet: bool = True
+    steps: int = 200_000
+    envs: int = 32
+    seed: int = 1
+    device: str = "cpu"
+    fresh_every: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.rollout, self.epochs, self.batch, self.steps, self.envs)
+        _require("counts", (*counts, *self.layers), min((*counts, *self.layers)) >= 1, "at least 1")
+        _require("layers", self.layers, bool(self.layers), "at least one")
+        shares = (self.gamma, self.gae_lambda, self.lr_last)
+        _require("shares", shares, all(0.0 <= share <= 1.0 for share in shares), "0 to 1")
+        weights = (self.value_clip, self.value_weight, self.entropy, self.kl_stop, float(self.fresh_every))
+        _require("weights", weights, min(weights) >= 0.0, "0 or more")
+        sizes = (self.lr, self.clip, self.spread, self.gradient_norm)
+        _require("sizes", sizes, min(sizes) > 0.0, "above 0")
+
+
+def _require(name: str, value: object, holds: bool, expected: str) -> None:
+    if not holds:
+        raise StudyError(f"execution agent: {name}", received=value, expected=expected, remedy="Correct the setting.")

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from feeds.errors import SchemaError
+from models.execution.no_order import SPLIT, NoOrderRun, no_order_run, split_shortfall
 from models.execution.protocol import ExecutionEnvLike, Info, MakeEnv, Observation, Policy
 
 #: Length of the blocks of start times where an episode names none, ns.
@@ -77,6 +78,7 @@ def evaluate(
     episodes: Sequence[Episode],
     market: str = "",
     progress: Callable[[int, int], None] | None = None,
+    counterfactual: bool = False,
 ) -> pl.DataFrame:
     """Play every episode with every policy.
 
@@ -86,6 +88,8 @@ def evaluate(
         episodes: The parent orders.
         market: Name of the market, carried by every row.
         progress: Called with (episodes done, episodes in all).
+        counterfactual: Play every episode once more without an order, and split the shortfalls by it: the columns
+            `models.execution.no_order.SPLIT`.
 
     Returns:
         One row a policy and episode: ``market, policy, training_seed`` (null for a rule), ``episode`` (position in
@@ -104,8 +108,9 @@ def evaluate(
     records = []
     for number, episode in enumerate(episodes):
         starts = set()
+        without = no_order_run(env, episode.seed, episode.side) if counterfactual else None
         for policy in policies:
-            record, start = _play(env, policy, episode)
+            record, start = _play(env, policy, episode, without)
             starts.add(start)
             records.append({"market": market, "episode": number, **record})
         if len(starts) > 1:
@@ -117,11 +122,14 @@ def evaluate(
             )
         if progress is not None:
             progress(number + 1, len(episodes))
-    return pl.DataFrame(records, schema=_ROWS)
+    return pl.DataFrame(records, schema=_ROWS | (dict.fromkeys(SPLIT, pl.Float64) if counterfactual else {}))
 
 
-def _play(env: ExecutionEnvLike, policy: Policy, episode: Episode) -> tuple[dict[str, Any], tuple[int, int, float]]:
-    info, _ = play(env, policy, episode)
+def _play(
+    env: ExecutionEnvLike, policy: Policy, episode: Episode, without: NoOrderRun | None
+) -> tuple[dict[str, Any], tuple[int, int, float]]:
+    infos, _ = play_through(env, policy, episode)
+    info = infos[-1]
     arrival_ns = int(info["arrival_ns"])
     record = {
         "policy": policy.name,
@@ -133,14 +141,22 @@ def _play(env: ExecutionEnvLike, policy: Policy, episode: Episode) -> tuple[dict
         "arrival_ns": arrival_ns,
         "inventory_path": [float(share) for share in info["inventory_path"]],
         **{name: float(info[name]) for name in ("is_bps", *PARTS, "completion", "maker_share")},
+        **(split_shortfall(without, infos) if without is not None else {}),
     }
     return record, (int(info["side"]), arrival_ns, float(info["arrival_mid_ticks"]))
 
 
 def play(env: ExecutionEnvLike, policy: Policy, episode: Episode) -> tuple[Info, list[Observation]]:
     """Play one episode; returns the last info and the observations in which the policy decided."""
+    infos, seen = play_through(env, policy, episode)
+    return infos[-1], seen
+
+
+def play_through(env: ExecutionEnvLike, policy: Policy, episode: Episode) -> tuple[list[Info], list[Observation]]:
+    """Play one episode; returns the info after every step and the observations in which the policy decided."""
     observation, info = env.reset(seed=episode.seed, options={"side": episode.side})
     policy.begin(info, episode.seed)
+    infos: list[Info] = []
     seen, ended = [], False
     while not ended:
         seen.append(observation)
@@ -148,8 +164,9 @@ def play(env: ExecutionEnvLike, policy: Policy, episode: Episode) -> tuple[Info,
         observation, _, terminated, truncated, info = (
             env.execute(wanted) if isinstance(wanted, tuple) else env.step(wanted)
         )
+        infos.append(info)
         ended = terminated or truncated
-    return info, seen
+    return infos, seen
 
 
 def visited_states(make_env: MakeEnv, policy: Policy, episodes: Sequence[Episode]) -> Observation:
@@ -183,9 +200,12 @@ def inventory_fan(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def cost_parts(rows: pl.DataFrame) -> pl.DataFrame:
-    """Mean decomposition of the shortfall: ``market, policy, spread_bps, timing_bps, fees_bps, is_bps``."""
+    """Mean decomposition of the shortfall: ``market, policy, spread_bps, timing_bps, fees_bps, is_bps``.
+
+    With the columns `models.execution.no_order.SPLIT` where the rows have them.
+    """
     grouped = rows.group_by("market", "policy", maintain_order=True)
-    return grouped.agg(pl.col(name).mean() for name in (*PARTS, "is_bps"))
+    return grouped.agg(pl.col(name).mean() for name in (*PARTS, "is_bps", *SPLIT) if name in rows.columns)
 
 
 def learning_curve(

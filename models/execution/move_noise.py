@@ -29,7 +29,7 @@ class Steps(NamedTuple):
 
     Attributes:
         states: (n, k) standardised observations.
-        actions: (n,) int64.
+        actions: (n,) int64; continuous ones (n, m) float32.
         shares: (n,) share of the parent order open when the action was taken.
         moves: (n,) move of the mid until the next decision in bps of the arrival mid; positive is away from us.
     """
@@ -43,8 +43,10 @@ class Steps(NamedTuple):
 class MoveNoise:
     """The part of rewards that is news; nothing before the first `fit`.
 
+    A continuous action enters as itself and its square.
+
     Args:
-        actions: Number of actions.
+        actions: Number of actions; of continuous ones 1 + 2 m.
     """
 
     def __init__(self, actions: int) -> None:
@@ -63,6 +65,11 @@ class MoveNoise:
         normal = x.T @ x + PENALTY * len(y) * np.eye(x.shape[1])
         self.coefficients = np.asarray(np.linalg.solve(normal, x.T @ y), dtype=np.float64)
         news = self._news(steps)
+        if steps.actions.ndim > 1:
+            loads = self._taken(steps) * news[:, None]
+            normal = loads.T @ loads + PENALTY * np.square(news).sum() * np.eye(self.actions)
+            self.weights = np.asarray(np.linalg.solve(normal, loads.T @ rewards), dtype=np.float64)
+            return
         products = np.bincount(steps.actions, weights=news * rewards, minlength=self.actions)
         squares = np.bincount(steps.actions, weights=news * news, minlength=self.actions)
         self.weights = np.divide(products, squares, out=np.zeros(self.actions, dtype=np.float64), where=squares > 0.0)
@@ -71,11 +78,18 @@ class MoveNoise:
         """What to subtract from the rewards of ``steps``, shape (n,), float32."""
         if self.coefficients.size == 0:
             return np.zeros(len(steps.actions), dtype=np.float32)
-        return (self.weights[steps.actions] * self._news(steps)).astype(np.float32)
+        loads = self.weights[steps.actions] if steps.actions.ndim == 1 else self._taken(steps) @ self.weights
+        return (loads * self._news(steps)).astype(np.float32)
 
     def _news(self, steps: Steps) -> Floats:
         return np.asarray(steps.shares * (steps.moves - self._regressors(steps) @ self.coefficients))
 
     def _regressors(self, steps: Steps) -> Floats:
-        taken = np.eye(self.actions)[steps.actions]
+        taken = self._taken(steps)
         return np.concatenate([np.clip(steps.states, -4.0, 4.0), taken, taken * steps.shares[:, None]], axis=1)
+
+    def _taken(self, steps: Steps) -> Floats:
+        if steps.actions.ndim == 1:
+            return np.asarray(np.eye(self.actions)[steps.actions])
+        values = np.clip(steps.actions, -2.0, 2.0).astype(np.float64)
+        return np.concatenate([np.ones((len(values), 1)), values, np.square(values)], axis=1)

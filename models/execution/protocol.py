@@ -4,11 +4,25 @@ Models do not import the simulator: an environment arrives through a factory and
 
 ``info`` at every decision holds ``side`` (0 buys, 1 sells), ``parent_lots``, ``remaining_lots``, ``decisions_left``,
 ``elapsed_share``, ``arrival_mid_ticks``, ``mid_ticks``, ``spread_ticks``, ``increment_ticks``, ``bid_px``, ``ask_px``,
-``now_ns``, ``symbol``; at the end of an episode also ``is_bps`` (positive is a cost), ``spread_bps``, ``timing_bps``,
-``fees_bps`` (they add up to ``is_bps``), ``completion`` (0 to 1), ``maker_share``, ``inventory_path`` (share left at
-the start and after every decision interval) and ``arrival_ns``.
+``bid_lots``, ``ask_lots`` (displayed at the best prices), ``traded_lots_60s``, ``now_ns``, ``symbol``, and of the
+moment at which the step's instruction met the market, before it traded, ``met_mid_ticks`` and ``met_spread_ticks`` (at
+arrival: those of arrival). At the end of an episode also ``is_bps`` (positive is a cost), ``spread_bps``,
+``timing_bps``, ``fees_bps`` (they add up to ``is_bps``), ``completion`` (0 to 1), ``maker_share``, ``inventory_path``
+(share left at the start and after every decision interval), ``arrival_ns`` and ``fills``, (m, 4): time in ns, price in
+ticks, lots, 1 where our order rested.
 
-Here: the protocols. Not here: environments (sim/execution_env.py), policies (baselines.py, dqn_policy.py).
+Many environments stepped together follow `VectorEnvLike`: ``gymnasium.vector.VectorEnv`` with same-step
+autoreset: where an episode ends, the observation returned is the next episode's first one. ``info`` of a step holds,
+each an array of one value an environment and each with a mask of its name after an underscore (``_is_bps``):
+
+- ``final_obs`` (n, k) float32, or (n,) of objects: the last observation of the episodes that ended with this step.
+- ``is_bps`` (n,) float64: their implementation shortfall.
+- ``remaining_share``, ``drift_bps`` (n,) float64, of all: share of the parent order left, and the move of the mid since
+  arrival in bps, positive away from us, in the state this step led to. Where the episode ended that is its own last
+  state, not the next one's first, in which the share is 1 and the drift 0.
+
+Here: the protocols. Not here: environments (sim/execution_env.py), single ones stepped together (serial_vector.py),
+policies (baselines.py, dqn_policy.py, ppo_policy.py).
 """
 
 from __future__ import annotations
@@ -19,6 +33,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+Array = npt.NDArray[Any]
 Observation = npt.NDArray[np.float32]
 Info = Mapping[str, Any]
 #: Lots to take at once, lots to rest, and where: price increments from the best quote of the own side.
@@ -45,6 +60,33 @@ class ExecutionEnvLike(Protocol):
         """Act by (take_lots, rest_lots, rest_offset) and run to the next decision."""
 
 
+class VectorEnvLike(Protocol):
+    """Many environments stepped together; see the module docstring.
+
+    Attributes:
+        num_envs: How many, n.
+        single_observation_space: Of one: ``shape`` is (k,).
+        single_action_space: Of one: ``n`` where actions are numbers, else ``low``, ``high`` of shape (m,).
+    """
+
+    num_envs: int
+    single_observation_space: Any
+    single_action_space: Any
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode in each; all that happens until the next reset follows from ``seed`` and the actions."""
+
+    def step(self, actions: Any) -> tuple[Observation, Array, Array, Array, dict[str, Any]]:
+        """Act in each: (n,) int64 or (n, m) float32.
+
+        Returns:
+            Observations (n, k) float32, rewards (n,) float64, terminated (n,) bool, truncated (n,) bool, info. The
+            arrays may be overwritten by the next step.
+        """
+
+
 #: Makes an environment of its own for every number: those of one training run never share state.
 MakeEnv = Callable[[int], ExecutionEnvLike]
 
@@ -68,5 +110,5 @@ class Policy(Protocol):
     def begin(self, info: Info, seed: int) -> None:
         """A parent order starts; ``seed`` is the episode's and all the randomness a policy may use."""
 
-    def instruction(self, observation: Observation, info: Info) -> Instruction | int:
-        """What to do now: an instruction, or the number of an action."""
+    def instruction(self, observation: Observation, info: Info) -> Instruction | int | Array:
+        """What to do now: an instruction, the number of an action, or the values of a continuous one."""

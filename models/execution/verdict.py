@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from models.execution.baselines import REFERENCE
+from models.execution.significance import LEVEL
 
 
 def verdict(
@@ -18,6 +19,7 @@ def verdict(
     cases: pl.DataFrame | None = None,
     agents: Sequence[str] = ("dqn",),
     reference: str = REFERENCE,
+    tests: pl.DataFrame | None = None,
 ) -> str:
     """What the table says about the agents, losing cases named.
 
@@ -26,6 +28,8 @@ def verdict(
         cases: As from `by_case`.
         agents: Names of the trained policies.
         reference: As for `summarise`.
+        tests: As from `models.execution.significance.significance`: what is left of the differences to ``reference``
+            once their number is reckoned with.
     """
     lines = table.to_dicts()
     said = [_judgement(line, lines, reference) for line in lines if line["policy"] in agents]
@@ -39,7 +43,23 @@ def verdict(
             f"The table holds {compared} differences, each with its own 95 % interval and none widened for their "
             f"number: about {0.05 * compared:.1f} would exclude 0 by chance if no policy differed."
         )
+    if tests is not None:
+        said.append(_survivors(tests, agents, reference))
     return " ".join(part for part in said if part)
+
+
+def _survivors(tests: pl.DataFrame, agents: Sequence[str], reference: str) -> str:
+    judged = tests.filter(pl.col("policy").is_in(list(agents)) & pl.col("p_romano_wolf").is_not_null())
+    texts = []
+    for row in judged.to_dicts():
+        where = f"{_plain(row['policy'])} on the {row['market']} market" if row["market"] else _plain(row["policy"])
+        stands = "stands" if row["p_romano_wolf"] <= LEVEL else "does not stand"
+        texts.append(
+            f"{where}: the difference to {_plain(reference)} {stands} after adjustment for all policies "
+            f"(Romano-Wolf p {row['p_romano_wolf']:.3f}); {row['detectable_bps']:.2f} bps would be shown four times in "
+            "five"
+        )
+    return "; ".join(texts) + "." if texts else ""
 
 
 def _judgement(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], reference: str) -> str:

@@ -14,6 +14,7 @@ from models.plots.anomaly import anomaly_timeline
 from models.plots.correlation import correlation_heatmap
 from models.plots.execution import cost_bars, schedule_fan, slippage_distribution
 from models.plots.execution_agent import learning_curve, policy_heatmaps
+from models.plots.execution_rules import decomposition_bars, leave_curve, seed_spread
 from models.plots.importance import grouped_importance
 from models.plots.market import bar_chart, feature_distribution, price_and_spread
 from models.plots.performance import cumulative_return, drawdown
@@ -36,6 +37,7 @@ __all__ = [
     "cost_bars",
     "cumulative_return",
     "data_quality_calendar",
+    "decomposition_bars",
     "drawdown",
     "drift_panel",
     "feature_distribution",
@@ -44,6 +46,7 @@ __all__ = [
     "ic_by_row",
     "ic_series",
     "learning_curve",
+    "leave_curve",
     "no_data",
     "policy_heatmaps",
     "price_and_spread",
@@ -52,6 +55,7 @@ __all__ = [
     "regime_ribbon",
     "rejected_by_reason",
     "schedule_fan",
+    "seed_spread",
     "sentiment_timeline",
     "slippage_distribution",
     "stamp",

@@ -53,10 +53,21 @@ _COLOURS = {
     "almgren_chriss": AMBER,
     "submit_and_leave": SKY,
     "immediate": INK,
+    "pov": "#8c564b",
+    "popv_1": "#c49c94",
+    "popv_3": "#7f6a93",
+    "almgren_chriss_calibrated": "#b8860b",
+    "submit_and_leave_optimised": "#2f7fb5",
+    "tabular_q": "#3f6f6f",
+    "hendricks_wilcox": "#94568f",
+    "foresight": "#b0b7c0",
     "random": GREY,
 }
 _NAMES = {"dqn": "DQN", "twap_taker": "TWAP taker", "twap_passive": "TWAP passive", "vwap": "VWAP taker"}
-_NAMES |= {"vwap_passive": "VWAP passive", "almgren_chriss": "Almgren-Chriss"}
+_NAMES |= {"vwap_passive": "VWAP passive", "almgren_chriss": "Almgren-Chriss", "pov": "POV", "ppo": "PPO"}
+_NAMES |= {"popv_1": "POPV-1", "popv_3": "POPV-3", "tabular_q": "tabular Q", "foresight": "perfect foresight"}
+_NAMES |= {"hendricks_wilcox": "Hendricks-Wilcox", "almgren_chriss_calibrated": "Almgren-Chriss, calibrated"}
+_NAMES |= {"submit_and_leave_optimised": "submit and leave, optimised"}
 _PARTS = (("spread_bps", "spread and depth", BLUE), ("timing_bps", "timing", AMBER), ("fees_bps", "fees", GREY))
 
 
@@ -79,7 +90,7 @@ def slippage_distribution(slippage: pl.DataFrame, *, market: str = "", dpi: int 
         dpi: Dots per inch.
     """
     title = "Distribution of the shortfall"
-    frame, subtitle = _of_market(usable(slippage, "slippage_distribution", ("policy", "is_bps")), market)
+    frame, subtitle = of_market(usable(slippage, "slippage_distribution", ("policy", "is_bps")), market)
     if frame.is_empty():
         return no_data(title, "no parent order was worked", dpi)
     known = frame.filter(pl.col("policy").is_in([*AGENTS, *DISTRIBUTIONS]))
@@ -121,7 +132,7 @@ def schedule_fan(
     """
     title = "Inventory over the horizon"
     columns = ("policy", "elapsed_share", "inventory_share", "inventory_low", "inventory_high")
-    frame, subtitle = _of_market(usable(fan, "schedule_fan", columns), market)
+    frame, subtitle = of_market(usable(fan, "schedule_fan", columns), market)
     if frame.is_empty():
         return no_data(title, "no inventory path was recorded", dpi)
     figure, (axis,) = canvas(title, subtitle=subtitle)
@@ -153,9 +164,7 @@ def cost_bars(costs: pl.DataFrame, *, market: str = "", dpi: int = REPORT_DPI) -
         dpi: Dots per inch.
     """
     title = "What the shortfall is made of"
-    frame, subtitle = _of_market(
-        usable(costs, "cost_bars", ("policy", *(part[0] for part in _PARTS), "is_bps")), market
-    )
+    frame, subtitle = of_market(usable(costs, "cost_bars", ("policy", *(part[0] for part in _PARTS), "is_bps")), market)
     if frame.is_empty():
         return no_data(title, "no parent order was worked", dpi)
     frame = frame.sort("is_bps", descending=True)
@@ -171,8 +180,8 @@ def cost_bars(costs: pl.DataFrame, *, market: str = "", dpi: int = REPORT_DPI) -
     axis.plot(totals, places, "D", color=INK, markersize=4.5, label="shortfall", zorder=4)
     for place, total, end in zip(places, totals, right, strict=True):
         _beside(axis, f"{total:+.2f}", float(max(end, total)), float(place), INK)
-    _policy_rows(axis, frame["policy"].to_list())
-    axis.set_xlim(_widened(float(min(left.min(), totals.min())), float(max(right.max(), totals.max()))))
+    policy_rows(axis, frame["policy"].to_list())
+    axis.set_xlim(widened(float(min(left.min(), totals.min())), float(max(right.max(), totals.max()))))
     legend(axis, columns=4, loc="upper center", bbox_to_anchor=(0.5, -0.02 - 1.35 / (1.3 + 0.29 * frame.height) * 0.3))
     axis.set_xlabel("bps of the arrival mid", fontsize=SMALL_PT, color=SOFT_INK)
     return to_png(figure, dpi)
@@ -187,7 +196,7 @@ def paired_differences(table: pl.DataFrame, *, market: str = "", dpi: int = REPO
         dpi: Dots per inch.
     """
     title = "Shortfall less that of the TWAP taker"
-    frame, subtitle = _of_market(usable(table, "paired_differences", ("policy", "vs_twap_taker_bps")), market)
+    frame, subtitle = of_market(usable(table, "paired_differences", ("policy", "vs_twap_taker_bps")), market)
     if frame.is_empty():
         return no_data(title, "no policy was compared", dpi)
     frame = frame.sort("vs_twap_taker_bps", descending=True)
@@ -200,7 +209,7 @@ def paired_differences(table: pl.DataFrame, *, market: str = "", dpi: int = REPO
         axis.plot(value, place, "o", color=colour, markersize=6 if row["policy"] in AGENTS else 4.5)
         _beside(axis, f"{value:+.2f}", value if high is None else high, place, colour)
     axis.axvline(0, color=SOFT_INK, linewidth=0.9)
-    _policy_rows(axis, frame["policy"].to_list())
+    policy_rows(axis, frame["policy"].to_list())
     axis.margins(x=0.14)
     note(axis, "cheaper", x=0.01, y=0.99, align="left")
     note(axis, "dearer", y=0.99)
@@ -221,13 +230,14 @@ def _beside(axis: Axes, text: str, x: float, y: float, colour: str) -> None:
     )
 
 
-def _widened(low: float, high: float) -> tuple[float, float]:
+def widened(low: float, high: float) -> tuple[float, float]:
     """Limits with room for a number right of the longest bar."""
     span = (high - low) or 1.0
     return low - 0.02 * span, high + 0.14 * span
 
 
-def _policy_rows(axis: Axes, policies: Sequence[str]) -> None:
+def policy_rows(axis: Axes, policies: Sequence[str]) -> None:
+    """Name the rows of a chart of bars after policies, agents in bold, with a line at 0."""
     axis.set_yticks(range(len(policies)), [policy_name(policy) for policy in policies])
     for label, policy in zip(axis.get_yticklabels(), policies, strict=True):
         label.set_fontweight("bold" if policy in AGENTS else "normal")
@@ -237,7 +247,7 @@ def _policy_rows(axis: Axes, policies: Sequence[str]) -> None:
     axis.grid(axis="x", color=PALE, linewidth=0.6)
 
 
-def _of_market(frame: pl.DataFrame, market: str) -> tuple[pl.DataFrame, str]:
+def of_market(frame: pl.DataFrame, market: str) -> tuple[pl.DataFrame, str]:
     """Rows of one market, the first where none is asked for: markets are never mixed; and the subtitle that says so."""
     if "market" not in frame.columns or frame.is_empty():
         return frame, ""

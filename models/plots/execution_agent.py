@@ -41,11 +41,13 @@ from models.plots.style import (
 )
 
 _WAIT = "#eef1f4"
+#: With fewer training seeds a band of their middle half would only repeat their lines.
+_BAND_SEEDS = 3
 _ACTIONS = (SKY, BLUE, "#b7e0a5", GREEN, AMBER, VERMILION, PURPLE, INK)
 
 
 def learning_curve(learning: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
-    """Shortfall of the training episodes: a line a training seed, and their mean where there are several.
+    """Shortfall of the training episodes: a line a seed, and of several their mean and the band of their middle half.
 
     Args:
         learning: Columns episode, is_bps; symbol and seed optional.
@@ -88,6 +90,9 @@ def _learning_of(axis: Axes, frame: pl.DataFrame, symbol: str, colour: str) -> N
         return
     grid = np.linspace(first, last, 100)
     curves = np.stack([np.interp(grid, p["episode"].to_numpy(), p["is_bps"].to_numpy()) for p in seeds])
+    if len(seeds) >= _BAND_SEEDS:
+        low, high = np.quantile(curves, [0.25, 0.75], axis=0)
+        axis.fill_between(grid, low, high, color=colour, alpha=0.18, linewidth=0)
     label = f"{symbol}, mean of {len(seeds)} seeds".removeprefix(", ")
     axis.plot(grid, curves.mean(axis=0), color=colour, linewidth=2.2, label=label)
 

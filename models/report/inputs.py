@@ -179,7 +179,10 @@ class ExecutionInputs:
         fan: market, policy, elapsed_share, inventory_share, inventory_low, inventory_high.
         learning: symbol, seed, episode, is_bps (moving mean of the training episodes).
         heat: panel ("inventory x time" or "spread x imbalance"), x, y, x_label, y_label, action, action_name.
-        costs: market, policy, spread_bps, timing_bps, fees_bps, is_bps: decomposition of the mean shortfall.
+        costs: market, policy, spread_bps, timing_bps, fees_bps, is_bps: decomposition of the mean shortfall; with
+            quoted_bps, walk_bps, shift_bps, impact_bps, drift_bps where the orders were played against a run without
+            them.
+        tests: As from `models.execution.significance.significance`.
         verdict: One or more sentences, losing cases included.
         split: How training and test were separated.
         notes: Parent sizes, horizon, seeds.
@@ -191,6 +194,7 @@ class ExecutionInputs:
     learning: pl.DataFrame | None = None
     heat: pl.DataFrame | None = None
     costs: pl.DataFrame | None = None
+    tests: pl.DataFrame | None = None
     verdict: str = ""
     split: str = ""
     notes: Sequence[str] = ()

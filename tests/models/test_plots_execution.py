@@ -11,6 +11,7 @@ from PIL import Image
 from feeds.errors import SchemaError
 from models.plots import execution as plots
 from models.plots import execution_agent as agent_plots
+from models.plots import execution_rules as rule_plots
 from models.plots.style import UI_DPI, no_data, to_markdown
 from models.report.inputs import ReportInputs
 from models.report.sections.execution import execution_section
@@ -23,8 +24,16 @@ FROM_A_FRAME = {
     "paired_differences": (plots.paired_differences, "table"),
     "learning_curve": (agent_plots.learning_curve, "learning"),
     "policy_heatmaps": (agent_plots.policy_heatmaps, "heat"),
+    "decomposition_bars": (rule_plots.decomposition_bars, "costs"),
+    "leave_curve": (rule_plots.leave_curve, "leave"),
+    "seed_spread": (rule_plots.seed_spread, "over_seeds"),
 }
-OF_A_MARKET = ("slippage_distribution", "schedule_fan", "cost_bars", "paired_differences")
+OF_A_MARKET = ("slippage_distribution", "schedule_fan", "cost_bars", "paired_differences", "decomposition_bars")
+MADE = {"leave": made.leave_levels, "over_seeds": made.spread_of_seeds}
+
+
+def part_of(inputs, part):
+    return MADE[part]() if part in MADE else getattr(inputs, part)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +48,11 @@ def inked(png):
 @pytest.mark.parametrize("name", FROM_A_FRAME)
 def test_a_plot_in_the_event_log_stays_below_sixty_kilobytes_and_repeats_itself(name, inputs):
     plot, part = FROM_A_FRAME[name]
-    markdown = to_markdown(plot(getattr(inputs, part), dpi=UI_DPI))
+    frame = part_of(inputs, part)
+    markdown = to_markdown(plot(frame, dpi=UI_DPI))
     assert len(markdown) < 60_000
     assert inked(base64.b64decode(markdown.split(",", 1)[1].removesuffix(")"))) > 0.01
-    assert markdown == to_markdown(plot(getattr(inputs, part), dpi=UI_DPI))
+    assert markdown == to_markdown(plot(frame, dpi=UI_DPI))
 
 
 @pytest.mark.parametrize("name", FROM_A_FRAME)
@@ -82,9 +92,9 @@ def test_the_section_shows_every_market_and_names_the_agent(inputs):
     assert [table.title for table in section.tables] == [
         f"{title}, {market} market"
         for market in ("replay", "flow")
-        for title in ("Cost of working an order", "Paired differences")
+        for title in ("Cost of working an order", "Paired differences", "Differences that survive their number")
     ]
-    assert len(section.figures) == 2 * 4 + 2
+    assert len(section.figures) == 2 * 5 + 2
     assert len({figure.title for figure in section.figures}) == len(section.figures)
     assert section.text.startswith(inputs.verdict)
     for table in section.tables:
@@ -96,7 +106,7 @@ def test_the_section_shows_every_market_and_names_the_agent(inputs):
 def test_the_section_shows_what_there_is_where_agents_left_no_curve(inputs):
     from dataclasses import replace
 
-    bare = replace(inputs, fan=None, learning=None, heat=None, costs=None)
+    bare = replace(inputs, fan=None, learning=None, heat=None, costs=None, tests=None)
     assert len(execution_section(ReportInputs("s", "t", "2026-03-13", execution=bare)).figures) == 4
 
 

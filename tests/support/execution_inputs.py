@@ -22,6 +22,8 @@ from models.execution import (
     visited_states,
 )
 from models.execution.dqn_policy import DqnPolicy
+from models.execution.seeds import over_seeds
+from models.execution.significance import significance
 from models.report.inputs import ExecutionInputs
 from tests.support.linear_impact_env import DECISIONS, MULTIPLES, OBSERVATIONS, LinearImpactEnv
 
@@ -40,7 +42,13 @@ def a_policy(seed=0):
 def rows(episodes=40, seeds=(1, 2)):
     policies = [*baselines(len(MULTIPLES)), *(Agent(a_policy(seed), seed) for seed in seeds)]
     return pl.concat(
-        evaluate(lambda number, sd=sd: LinearImpactEnv(sd), policies, both_sides(episodes, 5, own_blocks=True), market)
+        evaluate(
+            lambda number, sd=sd: LinearImpactEnv(sd),
+            policies,
+            both_sides(episodes, 5, own_blocks=True),
+            market,
+            counterfactual=True,
+        )
         for market, sd in (("replay", 4.0), ("flow", 8.0))
     )
 
@@ -62,6 +70,20 @@ def heat():
     return policy_map(policy, states, OBSERVATIONS, ACTIONS)
 
 
+def spread_of_seeds():
+    return over_seeds(rows(episodes=10, seeds=(1, 2, 3)))
+
+
+def leave_levels():
+    levels = np.array([-8, -3, -1, 0, 1])
+    costs = 1.0 + 0.1 * (levels + 2.0) ** 2
+    parts = [
+        pl.DataFrame({"symbol": symbol, "level": levels, "is_bps": costs + shift, "se_bps": np.full(5, 0.4)})
+        for symbol, shift in (("OAK.SIM", 0.0), ("ELM.SIM", 1.0))
+    ]
+    return pl.concat(parts)
+
+
 def inputs():
     made = rows()
     table = summarise(made)
@@ -72,6 +94,7 @@ def inputs():
         learning=learning(),
         heat=heat(),
         costs=cost_parts(made),
+        tests=significance(made),
         verdict=verdict(table, by_case(made)),
         split="Trained on simulated flow; judged on other seeds.",
         notes=(f"{DECISIONS} decisions.",),

@@ -13,6 +13,7 @@ from gymnasium.spaces import Box, Discrete
 DECISIONS = 5
 PARENT_LOTS = 1000
 IMPACT_BPS = 50.0
+POSTED_LOTS = 300
 ARRIVAL_TICKS = 100_000.0
 #: What an action takes, in multiples of an even split of what is left.
 MULTIPLES = (0.0, 0.5, 1.0, 1.5, 2.5)
@@ -35,6 +36,8 @@ class LinearImpactEnv:
         self.arrival_ns = int(random.integers(1, 10**6)) * 1_000_000_000
         self.left, self.done, self.drift = PARENT_LOTS, 0, 0.0
         self.path, self.spread, self.timing = [1.0], 0.0, 0.0
+        self.fills = []
+        self.met = self._mid()
         return self._state(), self._info()
 
     def step(self, action):
@@ -46,6 +49,7 @@ class LinearImpactEnv:
         assert wanted >= 0
         # one trade: in two, the last decision would pay less than its lots cost
         last = self.done == DECISIONS - 1
+        self.met = self._mid()
         reward = self._trade(self.left if last else min(int(wanted), self.left))
         self.path.append(self.left / PARENT_LOTS)
         self.drift = float(self.moves[self.done])
@@ -56,6 +60,8 @@ class LinearImpactEnv:
     def _trade(self, lots):
         share, sign = lots / PARENT_LOTS, 1.0 if self.side == 0 else -1.0
         spread, timing = IMPACT_BPS * share**2, sign * self.drift * share
+        price = self._mid() * (1.0 + sign * IMPACT_BPS * share / 1e4)
+        self.fills += [(self.arrival_ns + self.done, price, lots, 0)] if lots else []
         self.left -= lots
         self.spread += spread
         self.timing += timing
@@ -65,8 +71,11 @@ class LinearImpactEnv:
         sign = 1.0 if self.side == 0 else -1.0
         return np.array([self.done / DECISIONS, self.left / PARENT_LOTS, sign * self.drift], dtype=np.float32)
 
+    def _mid(self):
+        return ARRIVAL_TICKS * (1.0 + self.drift / 1e4)
+
     def _info(self):
-        mid = ARRIVAL_TICKS * (1.0 + self.drift / 1e4)
+        mid = self._mid()
         return {
             "side": self.side,
             "parent_lots": PARENT_LOTS,
@@ -81,6 +90,11 @@ class LinearImpactEnv:
             "ask_px": mid + 1.0,
             "now_ns": self.arrival_ns + self.done,
             "symbol": self.symbol,
+            "bid_lots": POSTED_LOTS,
+            "ask_lots": POSTED_LOTS,
+            "traded_lots_60s": POSTED_LOTS,
+            "met_mid_ticks": self.met,
+            "met_spread_ticks": 0.0,
         }
 
     def _end(self):
@@ -93,4 +107,5 @@ class LinearImpactEnv:
             "maker_share": 0.0,
             "inventory_path": np.asarray(self.path),
             "arrival_ns": self.arrival_ns,
+            "fills": np.array(self.fills).reshape(-1, 4),
         }

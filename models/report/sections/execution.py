@@ -9,6 +9,7 @@ import polars as pl
 
 from models.plots import execution as plots
 from models.plots import execution_agent
+from models.plots.execution_rules import decomposition_bars
 from models.report.content import Figure, Section, Table
 from models.report.inputs import ExecutionInputs, ReportInputs
 from models.report.sections.absence import absent
@@ -31,6 +32,14 @@ _DIFFERENCES = {
     "vs_best_high": "95 % high ",
 }
 
+_TESTS = {
+    "difference_bps": "against TWAP taker (bps)",
+    "p_value": "p alone",
+    "p_holm": "p Holm",
+    "p_romano_wolf": "p Romano-Wolf",
+    "detectable_bps": "detectable (bps)",
+}
+
 
 def execution_section(inputs: ReportInputs) -> Section:
     """Costs of every policy, paired differences, where the agent loses, and what it does."""
@@ -45,6 +54,7 @@ def execution_section(inputs: ReportInputs) -> Section:
     section = Section(title, "\n\n".join(part for part in text if part))
     for market in execution.table["market"].unique(maintain_order=True).to_list():
         _add_tables(section, execution.table.filter(pl.col("market") == market), market)
+        _add_tests(section, execution, market)
         _add_market_plots(section, execution, market)
     _add_agent_plots(section, execution)
     return section
@@ -72,6 +82,21 @@ def _add_tables(section: Section, table: pl.DataFrame, market: str) -> None:
     section.tables.append(Table(f"Paired differences, {market} market", note, differences, controls, _DIFFERENCES))
 
 
+def _add_tests(section: Section, execution: ExecutionInputs, market: str) -> None:
+    if execution.tests is None:
+        return
+    note = (
+        "P-values of the differences to the TWAP taker: of each alone, and adjusted for the number of policies by Holm "
+        "and by Romano and Wolf (the largest statistic of every bootstrap draw). Below 0.05 after adjustment a "
+        "difference is no chance find. Detectable: the true difference that a single test shows four times in five."
+    )
+    frame = _named(execution.tests.filter(pl.col("market") == market), tuple(_TESTS))
+    controls = frozenset({plots.policy_name("random")})
+    section.tables.append(
+        Table(f"Differences that survive their number, {market} market", note, frame, controls, _TESTS)
+    )
+
+
 def _add_market_plots(section: Section, execution: ExecutionInputs, market: str) -> None:
     add = section.figures.append
     caption = (
@@ -87,6 +112,14 @@ def _add_market_plots(section: Section, execution: ExecutionInputs, market: str)
         )
         picture = plots.cost_bars(execution.costs, market=market)
         add(Figure(f"What the shortfall is made of, {market} market", caption, picture))
+        if "impact_bps" in execution.costs.columns:
+            caption = (
+                "Against the same market without the order. Impact: depth walked past the best quote, and what own "
+                "earlier fills had moved the mid by. Drift: what the market did anyway; resting orders wait it out and "
+                "fill when it turns against them, so theirs is dear."
+            )
+            picture = decomposition_bars(execution.costs, market=market)
+            add(Figure(f"Impact against a run without the order, {market} market", caption, picture))
     caption = "Further left is cheaper, steeper is surer. The outermost 0.5 % of orders at either end are cut off."
     picture = plots.slippage_distribution(execution.slippage, market=market)
     add(Figure(f"Distribution of the shortfall, {market} market", caption, picture))

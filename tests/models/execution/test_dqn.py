@@ -9,11 +9,12 @@ from feeds.errors import LakeError, SchemaError, StudyError
 from models.execution.baselines import twap_taker
 from models.execution.comparison import summarise
 from models.execution.config import DqnConfig
-from models.execution.dqn import drift_bps, potential, train_dqn
+from models.execution.dqn import train_dqn
 from models.execution.dqn_policy import Agent, DqnPolicy
 from models.execution.evaluation import both_sides, evaluate
 from models.execution.move_noise import MoveNoise, Steps
-from models.execution.replay_buffer import ReplayBuffer
+from models.execution.replay_buffer import ReplayBuffer, Transitions
+from models.execution.shaping import drift_bps, potential
 from tests.support.execution_inputs import a_policy
 from tests.support.linear_impact_env import DECISIONS, IMPACT_BPS, LinearImpactEnv
 
@@ -145,10 +146,10 @@ def test_impossible_settings_are_refused(wrong):
 def test_a_full_ring_forgets_the_oldest():
     buffer = ReplayBuffer(3, 1)
     for k in range(5):
-        buffer.add(np.array([k], np.float32), k, float(k), np.array([k + 1], np.float32), 1.0, k / 10, k / 100)
+        buffer.add(Transitions(*(np.array([value]) for value in ([k], k, float(k), [k + 1], 1.0, k / 10, k / 100))))
     assert len(buffer) == len(buffer.kept().actions) == 3
     assert sorted(buffer.kept().actions.tolist()) == [2, 3, 4]
-    drawn = buffer.sample(200, np.random.default_rng(0))
+    drawn = buffer.kept().rows(buffer.draw(200, np.random.default_rng(0)))
     assert set(drawn.actions.tolist()) == {2, 3, 4}
     np.testing.assert_array_equal(drawn.states[:, 0] + 1, drawn.next_states[:, 0])
     np.testing.assert_array_equal(drawn.states[:, 0], drawn.rewards)

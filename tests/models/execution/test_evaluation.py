@@ -71,7 +71,7 @@ def hand_made(costs, seeds=None, blocks=None):
 def test_every_policy_meets_every_order(rows):
     counts = rows.group_by("market", "policy", "training_seed").len()
     assert counts["len"].unique().to_list() == [40]
-    assert counts.height == 2 * (8 + 2)
+    assert counts.height == 2 * (11 + 2)
     starts = rows.group_by("market", "episode").agg(pl.col("seed", "side", "block", "arrival_ns").n_unique())
     assert (starts.drop("market", "episode").to_numpy() == 1).all()
     assert rows.filter(market="replay", policy="twap_taker")["side"].to_list() == ["buy", "sell"] * 20

@@ -1,0 +1,88 @@
+"""Dense networks of the agents: made, initialised, flattened and brought back, without torch's global state.
+
+Here: what the learners share. Not here: what they learn (dqn_learner.py, ppo.py), acting without torch (dqn_policy.py,
+ppo_policy.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn.utils import skip_init
+
+Array = npt.NDArray[Any]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: networks this small only lose to more, and their sums would depend on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def dense(sizes: Sequence[int], device: torch.device, between: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """Linear layers of ``sizes`` with ``between`` between them, not initialised."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        # torch's own initialisation would draw from the global generator, which belongs to the caller
+        layers += [skip_init(nn.Linear, inputs, outputs), between()]
+    return nn.Sequential(*layers[:-1]).to(device)
+
+
+def linears(network: nn.Module) -> list[nn.Linear]:
+    """The linear layers, in order."""
+    return [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+
+
+def initialise(layers: Sequence[nn.Linear], generator: torch.Generator, last_gain: float) -> None:
+    """Weights as He et al. (2015) for ReLU, the last layer's times ``last_gain``; biases 0."""
+    with torch.no_grad():
+        for layer in layers:
+            drawn = torch.empty(layer.weight.shape)
+            nn.init.kaiming_uniform_(drawn, nonlinearity="relu", generator=generator)
+            layer.weight.copy_(drawn * (last_gain if layer is layers[-1] else 1.0))
+            layer.bias.zero_()
+
+
+def array_of(tensor: torch.Tensor) -> npt.NDArray[np.float32]:
+    """A copy in numpy."""
+    return np.asarray(tensor.detach().cpu().numpy().copy())
+
+
+def weights_of(network: nn.Module, name: str) -> dict[str, Array]:
+    """All parameters by ``name/number``."""
+    return {f"{name}/{number}": array_of(tensor) for number, tensor in enumerate(network.parameters())}
+
+
+def set_weights(network: nn.Module, name: str, arrays: Mapping[str, Array]) -> None:
+    """Put back what `weights_of` told."""
+    with torch.no_grad():
+        for number, tensor in enumerate(network.parameters()):
+            tensor.copy_(torch.from_numpy(arrays[f"{name}/{number}"]))
+
+
+def adam_of(optimiser: torch.optim.Adam) -> dict[str, Array]:
+    """State of Adam by ``adam/number/part``; nothing before the first step."""
+    state = optimiser.state_dict()["state"]
+    return {f"adam/{n}/{part}": array_of(value) for n, parts in state.items() for part, value in parts.items()}
+
+
+def set_adam(optimiser: torch.optim.Adam, arrays: Mapping[str, Array]) -> None:
+    """Put back what `adam_of` told."""
+    told = optimiser.state_dict()
+    for name, value in arrays.items():
+        if name.startswith("adam/"):
+            _, number, part = name.split("/")
+            told["state"].setdefault(int(number), {})[part] = torch.from_numpy(value)
+    optimiser.load_state_dict(told)
