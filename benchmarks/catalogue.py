@@ -15,10 +15,14 @@ _MODULES = {
     "decode": "every format decoded beside a reference, and the whole ingest of the US equity ticks",
     "decode_large": "a generated 5 GB ITCH tape: peak memory, messages a second (needs 8 GB of disk)",
     "demo_market": "the simulated demo market: seconds to generate, events, what knowing the plant is worth",
+    "execution_env": "execution environments, vectorised and single, by market: steps a second at 100 messages, reset",
+    "execution_quality": "execution policies of a study that was run, by the whole protocol (--study NAME)",
     "graph": "the whole graph on the embedded data, both studies: seconds, peak memory",
+    "known_answers": "agents where the best schedule is known: Almgren-Chriss, Obizhaeva-Wang",
     "load": "loading the code location cold: seconds against the 15 s limit",
     "orders": "a message at the venue with every order type: ns on one core, beside the plain twin",
     "qrm": "queue-reactive model: published execution table, jump and invariant law, ns per event",
+    "replay_facts": "what replays of real tapes must reproduce: book files, matches, tickers",
     "sentiment": "headline scoring: texts a second, macro-F1 where the labelled headlines are here",
 }
 
@@ -28,12 +32,12 @@ def names() -> dict[str, str]:
     return dict(_MODULES)
 
 
-def run_benchmark(name: str) -> dict[str, Any]:
-    """Run one benchmark and return its figures.
+def run_benchmark(name: str, **options: Any) -> dict[str, Any]:
+    """Run one benchmark, with the options its ``run`` takes, and return its figures.
 
     Raises:
         T2TError: There is no such benchmark.
     """
     if name not in _MODULES:
         raise T2TError("benchmark", received=repr(name), expected=f"one of {sorted(_MODULES)}")
-    return importlib.import_module(f"benchmarks.{name}").run()
+    return importlib.import_module(f"benchmarks.{name}").run(**options)

@@ -227,6 +227,7 @@ def approve(
 @app.command()
 def bench(
     name: Annotated[str, typer.Argument(help="Benchmark: one of those `t2t bench list` names.")],
+    study: Annotated[str, typer.Option(help="Study whose policies `execution_quality` judges.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure; results are recorded by hand in benchmarks/RESULTS.md."""
@@ -235,7 +236,7 @@ def bench(
     if name == "list":
         typer.echo("\n".join(f"{key}: {text}" for key, text in names().items()))
         return
-    result = run_benchmark(name)
+    result = run_benchmark(name, **({"study": study} if study else {}))
     if as_json:
         typer.echo(json.dumps(result))
     else:
