@@ -25,12 +25,14 @@ import polars as pl
 
 from benchmarks.replay_sources import Source, binance, bitstamp, es, lobster
 from feeds.schema import FLAG_PARTIAL, FLAG_SNAPSHOT
-from sim.book_state import ASK, BID, LEVELS, Book, new_book
+from sim.book_levels import key_of
+from sim.book_state import ASK, BID
 from sim.fast_replay_l2 import LevelReplay
 from sim.fast_replay_l3 import OrderReplay
 from sim.replay import with_book
-from sim.replay_rows import CORRECTED, N_COUNTS, UNKNOWN, record
-from sim.replay_tape import prepare_tape
+from sim.tape_book import show_row
+from sim.tape_orders import prepare_tape
+from sim.tape_state import ROW, WINDOW_LEVELS, TapeState, new_states
 
 #: A ticker state further away than this from a depth message explains nothing.
 WINDOW_NS = 1_000_000_000
@@ -70,14 +72,13 @@ def lobster_facts(source: Source, most_rows: int | None = None) -> dict[str, flo
     tape, stated = source.rows.head(most_rows or source.rows.height), source.levels
     assert stated is not None, "the book file is beside the messages"
     ready = prepare_tape(tape)
-    tops, deep = np.zeros((tape.height, 4), np.int64), Counter[str]()
-    book, known = new_book(ready.most_orders + 8), _Known()
-    entered, counts = np.full(ready.orders, UNKNOWN, np.int64), np.zeros(N_COUNTS, np.int64)
-    waiting = np.zeros(book.free.size, np.int64)
+    tops, deep = ready.events.top[1:], Counter[str]()
+    state = TapeState(*(array[0] for array in new_states(1, ready.most_levels, 1, 1.0)))
+    known = _Known()
     for i in range(tape.height):
-        record(book, entered, counts, ready.rows, i, i + 1, waiting)
-        ours = [_levels(book, side, 8 * stated.shape[1]) for side in (BID, ASK)]
-        tops[i] = [number for side in ours for number in (side[0] if side else (0, 0))]
+        state.counts[ROW] = i + 1
+        show_row(ready.events, state)
+        ours = [_levels(state, side, 8 * stated.shape[1]) for side in (BID, ASK)]
         for side in (BID, ASK):
             known.look(side, [(int(px), int(sz)) for px, sz in stated[i, :, 2 * side : 2 * side + 2] if px > 0])
             for price, size in known.shown[side][1:]:
@@ -91,7 +92,7 @@ def lobster_facts(source: Source, most_rows: int | None = None) -> dict[str, flo
     return {
         "rows": tape.height,
         "best_equal": int((tops == theirs).all(axis=1).sum()),
-        "corrected": int(counts[CORRECTED]),
+        "corrected": ready.corrected_rows,
         "executions": executions,
         "executions_matched": matched,
         "deep_levels": deep["levels"],
@@ -132,11 +133,10 @@ class _Known:
         self.shown[side] = levels
 
 
-def _levels(book: Book, side: int, most: int) -> list[tuple[int, int]]:
-    count = int(book.counters[LEVELS + side])
+def _levels(state: TapeState, side: int, most: int) -> list[tuple[int, int]]:
+    count = int(state.counts[WINDOW_LEVELS + side])
     places = range(count - 1, max(-1, count - 1 - most), -1)
-    sign = 1 if side == BID else -1
-    return [(sign * int(book.level_key[side, at]), int(book.level_size[side, at])) for at in places]
+    return [(key_of(side, int(state.window_key[side, at])), int(state.window_lots[side, at])) for at in places]
 
 
 def _executions(tape: pl.DataFrame, tops: np.ndarray) -> tuple[int, int]:
