@@ -19,6 +19,7 @@ from numba import njit
 
 from sim.compile_options import INNER
 from sim.market import FILL_COLUMNS, OWN_COLUMNS
+from sim.queue_models import QueueModel
 
 #: Columns of `EventTape.top`.
 TOP_BID, TOP_BID_LOTS, TOP_ASK, TOP_ASK_LOTS = 0, 1, 2, 3
@@ -44,13 +45,13 @@ class EventTape(NamedTuple):
         change_first: (n + 1,) int64: changes of the displayed queues by row i are those from [i] up to [i + 1].
         change_side: (c,) uint8.
         change_price: (c,) int64.
-        change_lots: (c,) int32, signed. The level at (side, price) changes by the sum.
+        change_lots: (c,) int64, signed; the level at (side, price) changes by the sum.
         change_entered: (c,) int32, the row that put the changed order at its place; `UNKNOWN`: before all that is told.
             Lots ahead of an order placed after i rows change by those that entered before row i.
         exec_first: (n + 1,) int64: executions told by row i are those from [i] up to [i + 1].
         exec_side: (e,) uint8, of the resting order.
         exec_price: (e,) int64.
-        exec_lots: (e,) int32.
+        exec_lots: (e,) int64.
         exec_hit: (e,) int32, the row that put the executed order at its place, or `UNKNOWN`.
         exec_kind: (e,) uint8, codes of the schema: F, an order of the tape; T, a print.
         near_first: (2 s + 1,) int64; snapshot k holds levels after k `NEAR_EVERY` rows, those of side d from
@@ -137,7 +138,7 @@ class TapeState(NamedTuple):
         taken: (`MAX_TAKEN`, `TAKEN_WIDTH`) int64.
         taken_lots: (`MAX_TAKEN`,) float64, lots missing at that time.
         impact: (parts, `IMPACT_WIDTH`) float64; no parts: our takes move no price.
-        queue: (any,) float64, queue model (sim/queue_models.py); empty: the tape tells who was ahead.
+        queue: (2,) float64, queue model, see sim/queue_models.py.
         window_key: (2, w) int64, displayed levels at `WINDOW_ROW`: price of bids, minus price of asks, ascending: the
             last one is the best. What we took is in them.
         window_lots: (2, w) int64.
@@ -179,10 +180,10 @@ def new_states(
         increment_ticks: Quote increment.
         half_life_ns: Until half of the depth we took is displayed again.
         impact: (parts, 2) float64, ticks per lot and rate per second of what takes do to the price; none: nothing.
-        queue: (any,) float64, queue model; none: the tape tells who was ahead.
+        queue: (2,) float64, `QueueModel.encoded`; none: the tape tells who was ahead.
     """
     parts = np.zeros((0, 2)) if impact is None else impact
-    model = np.zeros(0) if queue is None else queue
+    model = QueueModel().encoded() if queue is None else queue
     state = TapeState(
         counts=np.zeros((traders, N_COUNTS), np.int64),
         numbers=np.zeros((traders, N_NUMBERS)),
@@ -192,7 +193,7 @@ def new_states(
         taken=np.zeros((traders, MAX_TAKEN, TAKEN_WIDTH), np.int64),
         taken_lots=np.zeros((traders, MAX_TAKEN)),
         impact=np.zeros((traders, len(parts), IMPACT_WIDTH)),
-        queue=np.tile(np.asarray(model, np.float64), (traders, 1)),
+        queue=np.tile(model, (traders, 1)),
         # Room to spare: within a row a level may come before another goes.
         window_key=np.zeros((traders, 2, levels + 2), np.int64),
         window_lots=np.zeros((traders, 2, levels + 2), np.int64),
