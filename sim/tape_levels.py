@@ -26,7 +26,7 @@ from sim.fast_replay_l2 import LevelReplay, level_columns
 from sim.level_fold import CHANGES, DEEP, MOST, N_CURSOR, NEAR, WORST, LevelFold, Prices, fold_rows
 from sim.tape_build import Changes, Executions, FlatTape, build_tape
 from sim.tape_state import DEEP_EVERY, NEAR_EVERY, NEAR_LEVELS, UNKNOWN, EventTape
-from sim.tape_sums import clock_of, next_true, quoted_rows, traded_sums, variance_sums
+from sim.tape_sums import clock_of, next_true, quoted_rows, variance_sums
 
 _TOP = ("bid_px", "bid_sz", "ask_px", "ask_sz")
 
@@ -68,7 +68,7 @@ def prepare_quotes(tape: pl.DataFrame) -> FlatTape:
     """
     _require_rows(tape)
     told = tape.with_columns(pl.col(_TOP).forward_fill().fill_null(0))
-    return build_tape(told, _quote_changes(told), _executions(told))
+    return build_tape(told, _quote_changes(told), _executions(told, trade_signs(told)))
 
 
 def _require_rows(tape: pl.DataFrame) -> None:
@@ -113,7 +113,7 @@ def _grown(array: np.ndarray, room: int) -> np.ndarray:
 
 def _assemble(booked: pl.DataFrame, fold: LevelFold) -> FlatTape:
     """The tape of a finished fold."""
-    clock, quoted = clock_of(booked), quoted_rows(booked)
+    clock, quoted, signs = clock_of(booked), quoted_rows(booked), trade_signs(booked)
     first_second, variance = variance_sums(booked, clock, quoted)
     changes, near, deep = (int(fold.cursor[place]) for place in (CHANGES, NEAR, DEEP))
     told = Changes(
@@ -124,17 +124,24 @@ def _assemble(booked: pl.DataFrame, fold: LevelFold) -> FlatTape:
         np.full(changes, UNKNOWN, np.int32),
     )
     events = EventTape(
-        clock, fold.top, fold.depth, traded_sums(booked), variance, np.array([first_second], np.int64),
-        next_true(quoted), *told, *_executions(booked),
+        clock, fold.top, fold.depth, _sums(booked, signs), variance, np.array([first_second], np.int64),
+        next_true(quoted), *told, *_executions(booked, signs),
         fold.near_first, fold.near_price[:near].copy(), fold.near_lots[:near].copy(),
         fold.deep_first, fold.deep_price[:deep].copy(), fold.deep_lots[:deep].copy(),
     )  # fmt: skip
     return FlatTape(events, int(fold.cursor[MOST]))
 
 
-def _executions(booked: pl.DataFrame) -> Executions:
-    """Executions of rows F and T whose aggressor is stated or inferred."""
-    signs = trade_signs(booked)
+def _sums(booked: pl.DataFrame, signs: np.ndarray) -> np.ndarray:
+    """The same as `sim.tape_sums.traded_sums`, adding up only the few rows that trade."""
+    rows = np.flatnonzero(booked["action"].is_in(["F", "T"]).to_numpy())
+    lots, sums = booked["size"].to_numpy()[rows], np.zeros((booked.height + 1, 3), np.int64)
+    sums[rows + 1] = np.stack([lots, lots * signs[rows], np.ones_like(lots)], axis=1)
+    return np.cumsum(sums, axis=0, out=sums)
+
+
+def _executions(booked: pl.DataFrame, signs: np.ndarray) -> Executions:
+    """Executions of rows F and T whose aggressor is stated or inferred (``signs``)."""
     told = (signs != 0) & (booked["size"].to_numpy() > 0)
     rows = np.flatnonzero(told)
     return Executions(
