@@ -188,16 +188,14 @@ def _run(
             key = key_of(side, changes.price[c])
             count[side] = change_level(keys, lots, side, count[side], key, changes.lots[c])
         count[2] = max(count[2], count[0], count[1])
-        for side in range(2):
-            best, total = count[side] - 1, np.int64(0)
+        for s in range(2):
+            best = count[s] - 1
             if best >= 0:
-                top[row + 1, 2 * side] = key_of(side, keys[side, best])
-                top[row + 1, 2 * side + 1] = lots[side, best]
+                top[row + 1, 2 * s], top[row + 1, 2 * s + 1] = key_of(s, keys[s, best]), lots[s, best]
             for at in range(best, max(-1, best - VIEW_LEVELS), -1):
-                if lots[side, at] < 0:
+                if lots[s, at] < 0:
                     return -1 - row
-                total += lots[side, at]
-            depth[row + 1, side] = total
+                depth[row + 1, s] += lots[s, at]
     return after
 
 

@@ -63,7 +63,7 @@ def _steps(state: TapeState, at_ns: int) -> int:
     age_s = (at_ns - state.counts[PUSHED_NS]) * _S
     for part in range(impact.shape[0]):
         ticks += impact[part, IMPACT_TICKS] * math.exp(-impact[part, IMPACT_RATE] * age_s)
-    return int(math.floor(ticks / state.counts[INCREMENT] + state.numbers[ROUNDING]))
+    return np.int64(math.floor(ticks / state.counts[INCREMENT] + state.numbers[ROUNDING]))  # type: ignore[return-value]
 
 
 @njit(**ENTRY)
