@@ -22,6 +22,10 @@ from sim.flow_fit import fit_flow
 from sim.flow_market import FlowMarket
 from sim.flow_params import FlowParams
 from sim.flow_summary import parameter_table
+from sim.hawkes_book import simulate_hawkes_book
+from sim.hawkes_book_fit import fit_hawkes_book
+from sim.hawkes_book_params import HawkesBookParams
+from sim.hawkes_book_summary import hawkes_book_table
 from sim.market import Market
 
 
@@ -82,5 +86,14 @@ FLOW = Generator(
     market=FlowMarket,
 )
 
+HAWKES = Generator(
+    name="hawkes",
+    title="queue-reactive Hawkes events on a real book (sim/hawkes_book_params.py)",
+    fit=fit_hawkes_book,
+    read=HawkesBookParams.from_json,
+    simulate=simulate_hawkes_book,
+    summary=hawkes_book_table,
+)
+
 #: Name -> generator.
-GENERATORS: dict[str, Generator] = {entry.name: entry for entry in (FLOW,)}
+GENERATORS: dict[str, Generator] = {entry.name: entry for entry in (FLOW, HAWKES)}
