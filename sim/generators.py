@@ -64,7 +64,8 @@ class Generator:
         simulate: ``simulate(params, start_ns, until_ns, seed, mid) -> RAW_TICKS`` rows with the book after each, the
             opening book first as snapshot rows; ``mid`` in ticks; the same seed gives the same table.
         summary: ``summary(params) -> parameter, value, unit, source``, a row a scalar parameter.
-        market: ``market(params, mid, horizon_s) -> Market``, the same model to act in; None: it can be watched only.
+        market: ``market(params, mid, horizon_s, start_ns=...) -> Market``, the same model to act in, whose episodes
+            begin at ``start_ns``; None: it can be watched only.
     """
 
     name: str
@@ -73,7 +74,7 @@ class Generator:
     read: Callable[[str], Any]
     simulate: Callable[[Any, int, int, int, float], pl.DataFrame]
     summary: Callable[[Any], pl.DataFrame]
-    market: Callable[[Any, float, float], Market] | None = None
+    market: Callable[..., Market] | None = None
 
 
 FLOW = Generator(

@@ -27,6 +27,8 @@ from sim.realism_samples import Grid, Sample, enough, samples_of
 from sim.realism_stats import statistics_of
 
 _BLOCKS, _RESAMPLES, _SEED, _COVERAGE = 20, 1_000, 7, 0.95
+#: Resamples behind the bands of distances, each of which weighs whole histograms.
+_OF_DISTANCES = 400
 _LEVELS = 10
 _DISTANCES = ("total variation", "Wasserstein")
 
@@ -143,7 +145,9 @@ class RealPair:
 
     def _distance_bands_of(self, name: str, grid: Grid) -> list[Band]:
         a, b = (grid.counts(one.samples[name]) for one in (self._a, self._b))
-        drawn = grid.distances(*(each.weighed(w) for w, each in zip(self._weights, (a, b), strict=True)))
+        drawn = grid.distances(
+            *(each.weighed(w[:_OF_DISTANCES]) for w, each in zip(self._weights, (a, b), strict=True))
+        )
         return [
             Band(float(real), 0.0, max(float(np.quantile(between, _COVERAGE)), float(real)))
             for real, between in zip(grid.distances(a.whole(), b.whole()), drawn, strict=True)

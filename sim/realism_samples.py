@@ -32,7 +32,7 @@ from sim.realism_stats import (
 )
 
 #: Most bins of total variation, bins where the quartiles coincide, cells of the Wasserstein distance.
-_MOST_BINS, _USUAL_BINS, _CELLS = 500, 50, 1_500
+_MOST_BINS, _USUAL_BINS, _CELLS = 300, 50, 900
 #: Of the pooled real values; what lies outside counts at the edge.
 _OUTER = (0.001, 0.999)
 #: Fewer values than this have no distribution.
