@@ -35,17 +35,17 @@ class Parent:
         symbol: Instrument.
         lots: Size of each.
         flow: Parameters of the calibrated market.
-        generator: The generator they belong to, a name of sim/generators.py.
         start_mid_ticks: Where the simulated market starts.
         start_ns: When it starts: the middle of the period that was fitted, ns UTC, for rules that know the time of day.
+        generator: The generator that ``flow`` belongs to, a name of sim/generators.py.
     """
 
     symbol: str
     lots: int
     flow: Any
-    generator: str
     start_mid_ticks: int
     start_ns: int
+    generator: str = "flow"
 
 
 def settings(store: StudyStore) -> Execution:
@@ -78,7 +78,7 @@ def parents_of(store: StudyStore, date: str) -> list[Parent]:
         usual = lots * config.horizon_s / seconds
         size = max(config.decisions, round(config.parent_share * usual))
         middle = sum(tape.bounds) // 2 // NS_PER_S * NS_PER_S
-        found.append(Parent(symbol, size, flow, generator, int(opening_mid(tape.frame, middle)), middle))
+        found.append(Parent(symbol, size, flow, int(opening_mid(tape.frame, middle)), middle, generator))
     return found
 
 
