@@ -49,6 +49,8 @@ _SIZE, _PLACE, _CHOICE, _SPLIT = 3, 4, 5, 6
 #: Draws of an opening order and of a hidden order stand behind all candidates'.
 _OPENING, _HIDDEN = 1 << 40, 1 << 41
 MAX_SPLIT = 1_000.0
+#: Hazard of an order out of reach of those behind the touch against theirs: no tape of few levels tells it.
+FAR = 0.02
 
 
 @njit(**INNER)
@@ -100,31 +102,40 @@ def limit_order(m: HawkesBookState, tables: HawkesBookTables, side: int, verb: i
 
 
 @njit(**INNER)
-def behind_orders(m: HawkesBookState, tables: HawkesBookTables, side: int) -> int:
-    """Orders behind the touch, as far as limit orders arrive."""
+def behind_orders(m: HawkesBookState, tables: HawkesBookTables, side: int) -> float:
+    """Orders behind the touch, those out of reach counted as `FAR` each."""
     book = m.flow.book
     best = book.counters[LEVELS + side] - 1
-    if best < 1:
-        return 0
-    last = book.level_key[side, best] - int(tables.scalars[REACH]) * int(tables.scalars[INCREMENT])
-    total, at = 0, best - 1
+    last = _last_in_reach(m, tables, side)
+    near, every, at = 0, 0, best - 1
     while at >= 0 and book.level_key[side, at] >= last:
-        total += book.level_orders[side, at]
+        near += book.level_orders[side, at]
         at -= 1
-    return total
+    every = at + 1  # levels of about one order each: counting them all would take too long
+    return near + FAR * every
+
+
+@njit(**INNER)
+def _last_in_reach(m: HawkesBookState, tables: HawkesBookTables, side: int) -> int:
+    """Key of the last price in reach of limit orders behind the touch."""
+    best = m.flow.book.counters[LEVELS + side] - 1
+    reach = int(tables.scalars[REACH]) * int(tables.scalars[INCREMENT])
+    return m.flow.book.level_key[side, max(best, 0)] - reach
 
 
 @njit(**INNER)
 def pull_behind(m: HawkesBookState, tables: HawkesBookTables, side: int) -> None:
-    """Cancel one of the orders behind the touch, any of them."""
+    """Cancel one of the orders behind the touch; one out of reach has the share `FAR` of the hazard."""
     book = m.flow.book
-    rank = int(uniform(m.key[0], m.marks[CANDIDATE], _CHOICE) * behind_orders(m, tables, side))
-    at = book.counters[LEVELS + side] - 2
-    while at >= 0 and rank >= book.level_orders[side, at]:
-        rank -= book.level_orders[side, at]
+    point = uniform(m.key[0], m.marks[CANDIDATE], _CHOICE) * behind_orders(m, tables, side)
+    last, at = _last_in_reach(m, tables, side), book.counters[LEVELS + side] - 2
+    while at >= 0 and book.level_key[side, at] >= last and point >= book.level_orders[side, at]:
+        point -= book.level_orders[side, at]
         at -= 1
-    if at >= 0:
-        _cancel_at(m, side, at, rank, False)
+    if at >= 0 and book.level_key[side, at] >= last:
+        _cancel_at(m, side, at, int(point), False)
+    elif at >= 0:
+        _cancel_at(m, side, max(0, at - int(point / FAR)), 0, False)
 
 
 @njit(**INNER)
@@ -155,6 +166,14 @@ def _cancel_at(m: HawkesBookState, side: int, at: int, rank: int, half: bool) ->
 
 
 @njit(**INNER)
+def split_sign(m: HawkesBookState) -> int:
+    """1 where the hidden order at work buys, -1 where it sells, 0 where the next one is unknown."""
+    if m.marks[SPLIT_LEFT] == 0:
+        return 0
+    return 1 if m.marks[SPLIT_SIGN] == BID else -1
+
+
+@njit(**INNER)
 def split_side(m: HawkesBookState, tables: HawkesBookTables, side: int) -> int:
     """The side of a market order: a hidden order's where it is a child, else ``side``."""
     if uniform(m.key[0], m.marks[CANDIDATE], _SPLIT) >= tables.scalars[SPLIT_SHARE]:
@@ -170,8 +189,8 @@ def split_side(m: HawkesBookState, tables: HawkesBookTables, side: int) -> int:
 
 
 @njit(**INNER)
-def take(m: HawkesBookState, tables: HawkesBookTables, side: int, whole: bool) -> None:
-    """A market order that takes the best quote ``whole``, and perhaps more, or leaves some of it."""
+def take(m: HawkesBookState, tables: HawkesBookTables, side: int, whole: bool) -> int:
+    """A market order that takes the best quote ``whole``, and perhaps more, or leaves some of it; lots traded."""
     u, shown = uniform(m.key[0], m.marks[CANDIDATE], _SIZE), best_size(m.flow.book, 1 - side)
     if whole:
         lots = shown + tables.sweep_lots[int(u * tables.sweep_lots.size)]
@@ -180,12 +199,12 @@ def take(m: HawkesBookState, tables: HawkesBookTables, side: int, whole: bool) -
         while row < tables.lots_edges.size and shown > tables.lots_edges[row]:
             row += 1
         lots = min(tables.take_lots[row, int(u * tables.take_lots.shape[1])], shown - 1)
-    _execute(m, side, lots)
+    return _execute(m, side, lots)
 
 
 @njit(**INNER)
-def _execute(m: HawkesBookState, side: int, lots: int) -> None:
-    """Trade up to so many lots; every execution is one row."""
+def _execute(m: HawkesBookState, side: int, lots: int) -> int:
+    """Trade up to so many lots; every execution is one row. Lots traded."""
     flow, book, traded, opposite = m.flow, m.flow.book, 0, 1 - side
     now_ns = flow.counts[NOW_NS]
     for _ in range(MAX_ROWS_A_STEP):
@@ -207,3 +226,4 @@ def _execute(m: HawkesBookState, side: int, lots: int) -> None:
         flow.trades[at, TRADE_LOTS] = filled if side == BID else -filled
         flow.counts[TRADES] += 1
         record(flow, now_ns, _FILL, opposite, order_id, price, filled)
+    return traded
