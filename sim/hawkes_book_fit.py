@@ -65,6 +65,8 @@ _ROUNDS, _PASSES, _LAST_PASSES = 3, 5, 10
 _PRIOR = 10.0
 _LOW, _HIGH = 0.02, 8.0
 _SIZES, _PLACES = 200, 50
+#: Largest spectral radius of the branching.
+_RADIUS = 0.95
 #: Of the reach of limit orders behind the touch.
 _REACH = 0.95
 
@@ -185,7 +187,16 @@ def _maximised(events: BookEvents, met: _Met, resolution_ns: int) -> tuple[Hawke
         if turn < _ROUNDS - 1:
             _refine(tables, chosen, bare, kinds)
     params = HawkesParams(state.baseline, state.branching.transpose(2, 0, 1), state.decays, KINDS)
-    return params, tables
+    return _stationary(params, counts / float(times[-1])), tables
+
+
+def _stationary(params: HawkesParams, rates: np.ndarray) -> HawkesParams:
+    """Branching scaled down where nothing but the book would hold it, baselines then such that rates stay."""
+    if params.spectral_radius <= _RADIUS:
+        return params
+    branching = params.branching * (_RADIUS / params.spectral_radius)
+    baseline = np.maximum(rates - branching.sum(axis=2) @ rates, 0.01 * rates)
+    return HawkesParams(baseline, branching, params.decays, params.kinds)
 
 
 @dataclass(frozen=True, eq=False)

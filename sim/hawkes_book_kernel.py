@@ -20,7 +20,7 @@ from numba import njit
 from sim.book import best_size, clear
 from sim.book_events import BEHIND, EMPTY_TOUCH, IMPROVE, PULL, PULL_BEHIND, SWEEP, TAKE
 from sim.book_state import ASK, BID, LEVELS
-from sim.compile_options import ENTRY, INNER
+from sim.compile_options import CALLED, ENTRY, INNER
 from sim.flow_own import best_of_others
 from sim.flow_state import EFFICIENT, MAX_ROWS_A_STEP, MID_RING, MIDS, NOW_NS, ROWS
 from sim.hawkes_book_orders import (
@@ -110,7 +110,7 @@ def run(m: HawkesBookState, tables: HawkesBookTables, until_ns: int) -> bool:
     return True
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _sample_mids(m: HawkesBookState, now_s: float) -> None:
     """The others' mid at whole seconds."""
     while m.marks[SECOND] < now_s:
@@ -144,7 +144,7 @@ def _total(m: HawkesBookState, tables: HawkesBookTables) -> float:
     return total
 
 
-@njit(**ENTRY)
+@njit(**CALLED)
 def _draw(m: HawkesBookState, tables: HawkesBookTables) -> None:
     """The next candidate, from the book as it is."""
     _weigh(m, tables)
@@ -153,7 +153,7 @@ def _draw(m: HawkesBookState, tables: HawkesBookTables) -> None:
     m.clock[CANDIDATE_S] = m.clock[DECAYED_S] + exponential(m.key[0], m.marks[CANDIDATE], _WAIT) / m.clock[BOUND]
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _consider(m: HawkesBookState, tables: HawkesBookTables) -> None:
     """Let the candidate happen with the share that the intensity now has of its bound; draw the next one."""
     number = m.marks[CANDIDATE]
@@ -198,7 +198,7 @@ def answer(m: HawkesBookState, tables: HawkesBookTables, kind: int) -> None:
     m.marks[DIRTY] = 1
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _happen(m: HawkesBookState, tables: HawkesBookTables, kind: int) -> int:
     """Do to the book what the event says; the kind it became."""
     verb, side = kind // 2, kind % 2
@@ -214,7 +214,7 @@ def _happen(m: HawkesBookState, tables: HawkesBookTables, kind: int) -> int:
     return 2 * verb + side
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _market_order(m: HawkesBookState, tables: HawkesBookTables, kind: int) -> int:
     """A market order of the side that order splitting gives it, the efficient price after it; the kind it became."""
     buys, sells = m.rates[0] + m.rates[2], m.rates[1] + m.rates[3]
@@ -254,7 +254,7 @@ def bucket(value: int, edges: np.ndarray) -> int:
     return at
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _weigh(m: HawkesBookState, tables: HawkesBookTables) -> None:
     """The factors in the present book."""
     book = m.flow.book

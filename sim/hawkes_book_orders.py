@@ -14,7 +14,7 @@ from feeds.schema import ACTION_CODE
 from sim.book import add, best_price, best_size, cancel, fill
 from sim.book_events import IMPROVE, JOIN
 from sim.book_state import ASK, BID, LEVELS, OK
-from sim.compile_options import INNER
+from sim.compile_options import CALLED, INNER
 from sim.flow_own import forget, id_of, note_fill
 from sim.flow_record import record
 from sim.flow_state import (
@@ -62,7 +62,7 @@ def touch(m: HawkesBookState, side: int) -> int:
     return m.flow.counts[LAST_BID + side]
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def opening_order(m: HawkesBookState, tables: HawkesBookTables, side: int, price: int) -> None:
     """An order of the opening book, of a size as behind the touch."""
     sizes = tables.limit_lots.shape[1]
@@ -70,7 +70,7 @@ def opening_order(m: HawkesBookState, tables: HawkesBookTables, side: int, price
     _enter(m, side, price, tables.limit_lots[2, int(u * sizes)])
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _enter(m: HawkesBookState, side: int, price: int, lots: int) -> None:
     m.marks[ORDER] += 1
     flow, order_id = m.flow, m.marks[ORDER]
@@ -80,7 +80,7 @@ def _enter(m: HawkesBookState, side: int, price: int, lots: int) -> None:
     record(flow, flow.counts[NOW_NS], _ADD, side, order_id, price, lots)
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def limit_order(m: HawkesBookState, tables: HawkesBookTables, side: int, verb: int) -> None:
     """A limit order better than the touch, at it, or behind it."""
     number, step = m.marks[CANDIDATE], int(tables.scalars[INCREMENT])
@@ -101,7 +101,7 @@ def limit_order(m: HawkesBookState, tables: HawkesBookTables, side: int, verb: i
     _enter(m, side, price, tables.limit_lots[verb - IMPROVE, at])
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def behind_orders(m: HawkesBookState, tables: HawkesBookTables, side: int) -> float:
     """Orders behind the touch, those out of reach counted as `FAR` each."""
     book = m.flow.book
@@ -123,7 +123,7 @@ def _last_in_reach(m: HawkesBookState, tables: HawkesBookTables, side: int) -> i
     return m.flow.book.level_key[side, max(best, 0)] - reach
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def pull_behind(m: HawkesBookState, tables: HawkesBookTables, side: int) -> None:
     """Cancel one of the orders behind the touch; one out of reach has the share `FAR` of the hazard."""
     book = m.flow.book
@@ -138,7 +138,7 @@ def pull_behind(m: HawkesBookState, tables: HawkesBookTables, side: int) -> None
         _cancel_at(m, side, max(0, at - int(point / FAR)), 0, False)
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def pull(m: HawkesBookState, side: int, whole: bool) -> None:
     """Cancel one of the orders at the touch; of a single one a half, unless it shall go whole."""
     book = m.flow.book
@@ -149,7 +149,7 @@ def pull(m: HawkesBookState, side: int, whole: bool) -> None:
     _cancel_at(m, side, best, rank, not whole and book.level_orders[side, best] == 1)
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _cancel_at(m: HawkesBookState, side: int, at: int, rank: int, half: bool) -> None:
     """Cancel the order of ``rank`` in the queue of a level; nothing where it is an own one."""
     book = m.flow.book
@@ -202,7 +202,7 @@ def take(m: HawkesBookState, tables: HawkesBookTables, side: int, whole: bool) -
     return _execute(m, side, lots)
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _execute(m: HawkesBookState, side: int, lots: int) -> int:
     """Trade up to so many lots; every execution is one row. Lots traded."""
     flow, book, traded, opposite = m.flow, m.flow.book, 0, 1 - side

@@ -47,7 +47,7 @@ BY_SPREAD, BY_IMBALANCE, BY_QUEUE = 0, 1, 2
 #: Buckets a table may have.
 MOST_BUCKETS = 8
 #: What moments of simulated tapes decide, where it is not left out.
-TUNED = ("rate", "repeat", "split_share", "lean", "sigma", "impact_per_lot", "behind_orders")
+TUNED = ("rate", "repeat", "split_share", "sigma", "impact_per_lot", "behind_orders")
 _ARRAYS = (
     "rates", "repeat", "spread_edges", "lots_edges", "factors", "limit_lots",
     "take_lots", "sweep_lots", "improve_by", "behind_by",

@@ -22,13 +22,12 @@ from sim.hawkes_params import HawkesParams
 
 _ROUNDS, _SEED, _START_NS = 8, 20_190_125, 1_700_000_000 * NS
 _MOST_EVENTS, _LEAST_S, _MOST_S = 60_000, 1_800.0, 14_400.0
-_LEANS, _MOST_SPLIT, _MOST_REPEAT, _LEAST_PAIRS = (0.05, 6.0), 0.9, 0.98, 10
+_LEAN, _GAIN, _MOST_SPLIT, _MOST_REPEAT, _LEAST_PAIRS = 0.5, 2.0, 0.9, 0.98, 10
 
 _SOURCE = {
     "rate": "baselines scaled, indirect inference: events near the touch per second",
     "repeat": "indirect inference: how often neighbouring signs agree, by the time between",
     "split_share": "indirect inference: sign autocorrelation, lags 1 to 10",
-    "lean": "indirect inference: variance of the mid over 10 s and over a minute",
     "sigma": "indirect inference: variance of the mid over a minute",
     "impact_per_lot": "indirect inference: signed mid change 30 s after market orders; at most half of the variance",
 }
@@ -71,7 +70,7 @@ def tuned(params: HawkesBookParams, target: Target, mid: np.ndarray) -> HawkesBo
     params = dataclasses.replace(
         params,
         split_share=0.2,
-        lean=0.5,
+        lean=_LEAN,
         sigma=0.5 * float(np.sqrt(moments.variance_60s / 60.0 / target.rate)),
         impact_per_lot=max(0.0, 0.2 * moments.settled / float(np.mean(params.take_lots))),
         source=params.source | _SOURCE | (_DEPTH if params.touch_only else {}),
@@ -96,12 +95,10 @@ def _moved(params: HawkesBookParams, target: Target, now: Target, pace: float) -
     apart = np.nan_to_num(target.agree - now.agree)
     per_minute = 60.0 * wanted.trade_rate * float(np.mean(np.square(params.take_lots, dtype=float)))
     largest = float(np.sqrt(0.5 * wanted.variance_60s / per_minute))
-    calmer = ratio(found.variance_60s, wanted.variance_60s, 0.5)
     moved = dataclasses.replace(
         params,
-        repeat=np.clip(params.repeat + pace * apart, 0.0, _MOST_REPEAT),
+        repeat=np.clip(params.repeat + _GAIN * pace * apart, 0.0, _MOST_REPEAT),
         split_share=float(np.clip(split, 0.0, _MOST_SPLIT)),
-        lean=float(np.clip(params.lean * ratio(wanted.variance_ratio, found.variance_ratio) * calmer, *_LEANS)),
         sigma=max(1e-9, params.sigma * ratio(wanted.variance_60s, found.variance_60s, 0.5)),
         impact_per_lot=min(largest, params.impact_per_lot * ratio(wanted.settled, found.settled, 0.5)),
     )
