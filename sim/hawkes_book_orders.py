@@ -13,6 +13,7 @@ from numba import njit
 from feeds.schema import ACTION_CODE
 from sim.book import add, best_price, best_size, cancel, fill
 from sim.book_events import IMPROVE, JOIN
+from sim.book_levels import reaches_opposite
 from sim.book_state import ASK, BID, LEVELS, OK
 from sim.compile_options import CALLED, INNER
 from sim.flow_own import forget, id_of, note_fill
@@ -50,7 +51,7 @@ _SIZE, _PLACE, _CHOICE, _SPLIT = 3, 4, 5, 6
 _OPENING, _HIDDEN = 1 << 40, 1 << 41
 MAX_SPLIT = 1_000.0
 #: Hazard of an order out of reach of those behind the touch against theirs: no tape of few levels tells it.
-FAR = 0.02
+FAR = 0.005
 
 
 @njit(**INNER)
@@ -74,7 +75,8 @@ def opening_order(m: HawkesBookState, tables: HawkesBookTables, side: int, price
 def _enter(m: HawkesBookState, side: int, price: int, lots: int) -> None:
     m.marks[ORDER] += 1
     flow, order_id = m.flow, m.marks[ORDER]
-    if price <= 0 or add(flow.book, order_id, side, price, lots, flow.counts[NOW_NS]) != OK:
+    crosses = reaches_opposite(flow.book, side, price)
+    if price <= 0 or crosses or add(flow.book, order_id, side, price, lots, flow.counts[NOW_NS]) != OK:
         flow.counts[DROPPED] += 1
         return
     record(flow, flow.counts[NOW_NS], _ADD, side, order_id, price, lots)

@@ -15,24 +15,27 @@ import numpy as np
 
 from sim.book_events import BEHIND, PULL_BEHIND, VERBS, book_events
 from sim.flow_measure import NS, TapeArrays, arrays_of
-from sim.flow_moments import Moments, market_orders, moments_of
+from sim.flow_moments import Moments, autocorrelation, log_returns, market_orders, moments_of
 from sim.hawkes_book import simulate_hawkes_book
 from sim.hawkes_book_params import GAP_EDGES_S, HawkesBookParams, bucket_of
 from sim.hawkes_params import HawkesParams
 
 _ROUNDS, _SEED, _START_NS = 8, 20_190_125, 1_700_000_000 * NS
 _MOST_EVENTS, _LEAST_S, _MOST_S = 60_000, 1_800.0, 14_400.0
+_BLOCKS, _BLOCK_S = 20, 300.0
 _LEAN, _GAIN, _MOST_SPLIT, _MOST_REPEAT, _LEAST_PAIRS = 0.5, 2.0, 0.9, 0.98, 10
 
 _SOURCE = {
     "rate": "baselines scaled, indirect inference: events near the touch per second",
-    "repeat": "indirect inference: how often neighbouring signs agree, by the time between",
+    "repeat": "indirect inference: how often neighbouring signs agree, by the time between and at all",
     "split_share": "indirect inference: sign autocorrelation, lags 1 to 10",
-    "sigma": "indirect inference: variance of the mid over a minute",
+    "sigma": "indirect inference: variance of the mid over a minute, median of blocks of time",
     "impact_per_lot": "indirect inference: signed mid change 30 s after market orders; at most half of the variance",
 }
 #: Where only the touch is told.
-_DEPTH = {"behind_orders": "indirect inference: mean spread; the source tells the touch alone"}
+_DEPTH = {
+    "behind_orders": "indirect inference: spread and variance over 10 s to that over a minute; the source tells the touch alone"
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +43,16 @@ class Target:
     """What simulated tapes are held against.
 
     Attributes:
-        moments: Of prices, signs, spread.
+        moments: Of prices, signs, spread; variance and spread are medians of blocks of time.
         agree: (6,) share of neighbouring market orders of one side, by the time between; nan where there are too few.
+        neighbours: Autocorrelation of signs at lag 1.
         rate: Events near the touch per second.
         window: Quoting increment and window, ticks.
     """
 
     moments: Moments
     agree: np.ndarray
+    neighbours: float
     rate: float
     window: tuple[int, int]
 
@@ -60,7 +65,22 @@ def target_of(tape: TapeArrays, quote: int, width: int) -> Target:
     n, agreed = (np.bincount(gaps, weights, len(GAP_EDGES_S) + 1) for weights in (np.ones(gaps.size), same))
     agree = np.where(n >= _LEAST_PAIRS, agreed / np.maximum(n, 1.0), np.nan)
     events = book_events(tape, orders, quote, 10 * width).kinds.size
-    return Target(moments_of(tape, orders), agree, events / tape.seconds, (quote, width))
+    spread, variance = _typical(tape)
+    moments = dataclasses.replace(moments_of(tape, orders), spread_ticks=spread, variance_60s=variance)
+    neighbours = float(autocorrelation(orders.signs.astype(float), np.array([1]))[0])
+    return Target(moments, agree, neighbours, events / tape.seconds, (quote, width))
+
+
+def _typical(tape: TapeArrays) -> tuple[float, float]:
+    """Mean spread and variance over a minute of the median of up to twenty blocks of time: the open is not the day."""
+    blocks = int(np.clip(tape.seconds / _BLOCK_S, 1, _BLOCKS))
+    squares = np.array_split(log_returns(tape, 60) ** 2, blocks)
+    first = int(np.argmax(tape.live))
+    clock, spread = tape.clock[first:], (tape.ask_px - tape.bid_px)[first:-1]
+    stood = np.diff(clock) + 1e-9
+    block = np.minimum((clock[:-1] - clock[0]) * blocks // (clock[-1] - clock[0]), blocks - 1)
+    means = np.bincount(block, spread * stood, blocks) / np.maximum(np.bincount(block, stood, blocks), 1e-9)
+    return float(np.median(means)), float(np.median([x.mean() for x in squares if x.size] or [0.0]))
 
 
 def tuned(params: HawkesBookParams, target: Target, mid: np.ndarray) -> HawkesBookParams:
@@ -92,7 +112,7 @@ def _moved(params: HawkesBookParams, target: Target, now: Target, pace: float) -
 
     wanted, found = target.moments, now.moments
     split = params.split_share + pace * (wanted.sign_memory - found.sign_memory)
-    apart = np.nan_to_num(target.agree - now.agree)
+    apart = 0.5 * np.nan_to_num(target.agree - now.agree) + 0.25 * (target.neighbours - now.neighbours)
     per_minute = 60.0 * wanted.trade_rate * float(np.mean(np.square(params.take_lots, dtype=float)))
     largest = float(np.sqrt(0.5 * wanted.variance_60s / per_minute))
     moved = dataclasses.replace(
@@ -105,7 +125,8 @@ def _moved(params: HawkesBookParams, target: Target, now: Target, pace: float) -
     moved = _scaled(moved, ratio(target.rate, now.rate, 0.7), tuple(range(len(VERBS))))
     if not params.touch_only:
         return moved
-    denser = ratio(found.spread_ticks, wanted.spread_ticks)
+    bounce = ratio(found.variance_ratio, wanted.variance_ratio)
+    denser = bounce * ratio(found.spread_ticks, wanted.spread_ticks, 0.5)
     return dataclasses.replace(
         _scaled(moved, denser, (BEHIND, PULL_BEHIND)), behind_orders=moved.behind_orders * denser
     )
