@@ -17,3 +17,5 @@ from typing import Any
 ENTRY: dict[str, Any] = {"cache": True, "_nrt": False}
 #: The same, called from kernels alone.
 INNER: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+#: As `INNER`, not inlined: for kernels called once or twice an event, whose copies would take long to compile.
+CALLED: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

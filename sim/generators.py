@@ -24,9 +24,18 @@ from sim.flow_params import FlowParams
 from sim.flow_summary import parameter_table
 from sim.hawkes_book import simulate_hawkes_book
 from sim.hawkes_book_fit import fit_hawkes_book
+from sim.hawkes_book_market import HawkesBookMarket
 from sim.hawkes_book_params import HawkesBookParams
 from sim.hawkes_book_summary import hawkes_book_table
 from sim.market import Market
+from sim.qrm_book import QrmBook, fit_qrm_book, qrm_table, simulate_qrm_book
+from sim.zero_intelligence_book import (
+    ZeroIntelligenceBook,
+    fit_zero_intelligence_book,
+    simulate_zero_intelligence,
+    zero_intelligence_market,
+    zero_intelligence_table,
+)
 
 
 class GeneratorParams(Protocol):
@@ -94,7 +103,27 @@ HAWKES = Generator(
     read=HawkesBookParams.from_json,
     simulate=simulate_hawkes_book,
     summary=hawkes_book_table,
+    market=HawkesBookMarket,
+)
+
+QUEUE_REACTIVE = Generator(
+    name="queue_reactive",
+    title="rates by size of each queue around a reference price (sim/qrm_params.py)",
+    fit=fit_qrm_book,
+    read=QrmBook.from_json,
+    simulate=simulate_qrm_book,
+    summary=qrm_table,
+)
+
+ZERO_INTELLIGENCE = Generator(
+    name="zero_intelligence",
+    title="rates by distance from the opposite best and nothing else (sim/zero_intelligence.py)",
+    fit=fit_zero_intelligence_book,
+    read=ZeroIntelligenceBook.from_json,
+    simulate=simulate_zero_intelligence,
+    summary=zero_intelligence_table,
+    market=zero_intelligence_market,
 )
 
 #: Name -> generator.
-GENERATORS: dict[str, Generator] = {entry.name: entry for entry in (FLOW, HAWKES)}
+GENERATORS: dict[str, Generator] = {entry.name: entry for entry in (ZERO_INTELLIGENCE, QUEUE_REACTIVE, FLOW, HAWKES)}

@@ -17,6 +17,9 @@ from numba import njit
 
 from sim.compile_options import ENTRY
 
+#: Excitation per second below which an event counts as forgotten.
+SPENT = 1e-7
+
 
 @njit(**ENTRY)
 def em_pass(
@@ -65,7 +68,8 @@ def em_pass(
         for j in range(terms):
             kept = math.exp(-decays[j] * passed)
             for k in range(d):
-                if recent[k, j] == 0.0:
+                if recent[k, j] < SPENT:
+                    recent[k, j] = 0.0
                     continue
                 spent[k, j] = recent[k, j] * (1.0 - kept) / decays[j]
                 recent[k, j] *= kept
@@ -80,12 +84,11 @@ def em_pass(
         caused_base[own] += baseline[own] / rate
         for k in range(d):
             for j in range(terms):
-                caused[k, j, own] += branching[k, j, own] * recent[k, j] / rate
+                if recent[k, j] > 0.0:
+                    caused[k, j, own] += branching[k, j, own] * recent[k, j] / rate
         value += math.log(max(rate * factors[e, own], 1e-300))
         for i in range(d):
             value -= factors[e, i] * bare[e, i]
         for j in range(terms):
             recent[own, j] += decays[j]
-            if recent[own, j] < 1e-12:
-                recent[own, j] = 0.0
     return value

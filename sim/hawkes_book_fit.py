@@ -1,6 +1,6 @@
 """Estimating the queue-reactive Hawkes book of sim/hawkes_book_params.py from a tape.
 
-Everything is likelihood and counting, nothing is moved until simulations look right. In turns: expectation-
+All but a handful of parameters (sim/hawkes_book_tune.py) is likelihood and counting. In turns: expectation-
 maximisation for baselines and branching given the factors (sim/hawkes_book_em.py), and factors as events over expected
 events of their bucket given the intensities (the maximum-likelihood estimate of one table given the rest).
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,7 +38,7 @@ from sim.book_events import (
     book_events,
 )
 from sim.book_state import BID
-from sim.flow_fit import increment_of
+from sim.flow_fit import increment_of, splitting_of
 from sim.flow_measure import TapeArrays, arrays_of, count_flow
 from sim.flow_moments import market_orders, time_mean
 from sim.hawkes_book_em import em_pass
@@ -51,20 +52,23 @@ from sim.hawkes_book_params import (
     bucket_of,
     imbalance_bucket,
 )
+from sim.hawkes_book_tune import target_of, tuned
 from sim.hawkes_params import HawkesParams
 from sim.hawkes_tape import spread_ties
 
 #: Per second; the fastest is what machines react with.
 DECAYS = (0.02, 0.3, 5.0, 100.0, 2_000.0)
 _DISTANCES, _LEAST_ORDERS, _LEAST_PAIR = 10, 30, 10
-_MOST_EVENTS = 60_000
-_ROUNDS, _PASSES, _LAST_PASSES = 3, 6, 12
+_MOST_EVENTS = 50_000
+_ROUNDS, _PASSES, _LAST_PASSES = 3, 5, 10
 #: Events added to both sides of a ratio of counts: tables of few events stay near 1.
 _PRIOR = 10.0
 _LOW, _HIGH = 0.02, 8.0
 _SIZES, _PLACES = 200, 50
-#: Intensities of what cannot be stationary are scaled down to this spectral radius.
-_RADIUS = 0.97
+#: Largest spectral radius of the branching.
+_RADIUS = 0.95
+#: Of the reach of limit orders behind the touch.
+_REACH = 0.95
 
 _SOURCE = {
     "arrivals": "maximum likelihood, expectation-maximisation with given decays, both sides alike",
@@ -74,8 +78,8 @@ _SOURCE = {
     "sweep_lots": "equally likely quantiles",
     "improve_by": "equally likely quantiles by spread",
     "behind_by": "equally likely quantiles",
-    "behind_orders": "order-seconds over time behind the touch",
     "spread_ticks": "mean over time",
+    "split_exponent": "least squares on the sign autocorrelation, lags 1 to 30",
 }
 
 
@@ -109,6 +113,7 @@ def fit_hawkes_book(tape: pl.DataFrame, spec: InstrumentSpec, *, until_ns: int |
         increment_ticks=quote,
         window=_DISTANCES * width // quote,
         arrivals=arrivals,
+        rates=np.bincount(events.kinds, minlength=len(KINDS)).reshape(-1, 2).mean(axis=1).repeat(2) / arrays.seconds,
         spread_edges=met.spread_edges,
         lots_edges=met.lots_edges,
         factors=factors,
@@ -116,9 +121,12 @@ def fit_hawkes_book(tape: pl.DataFrame, spec: InstrumentSpec, *, until_ns: int |
         resolution_ns=step,
         source=dict(_SOURCE),
         **_places(events, met),
-        behind_orders=_behind_orders(arrays, events, quote, width),
+        behind_orders=_behind_orders(tape, arrays, events, width),
     )
-    return _with_hidden_depth(params, arrays, events) if (events.kinds // 2 != BEHIND).all() else params
+    if (events.kinds // 2 != BEHIND).all():
+        params = _with_hidden_depth(params, arrays, events)
+    _, exponent = splitting_of(orders.signs)
+    return tuned(dataclasses.replace(params, split_exponent=exponent), target_of(arrays, quote, width), arrays.mid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +191,7 @@ def _maximised(events: BookEvents, met: _Met, resolution_ns: int) -> tuple[Hawke
 
 
 def _stationary(params: HawkesParams, rates: np.ndarray) -> HawkesParams:
-    """Branching scaled down where it would explode, baselines then such that rates are those of the tape."""
+    """Branching scaled down where nothing but the book would hold it, baselines then such that rates stay."""
     if params.spectral_radius <= _RADIUS:
         return params
     branching = params.branching * (_RADIUS / params.spectral_radius)
@@ -252,7 +260,7 @@ def _refine(tables: np.ndarray, chosen: list[list[np.ndarray]], bare: np.ndarray
             tables[table, verb, (wanted > 5.0) & (seen == 0)] = 0.0
 
 
-def _places(events: BookEvents, met: _Met) -> dict[str, np.ndarray]:
+def _places(events: BookEvents, met: _Met) -> dict[str, Any]:
     """Sizes and places of orders."""
     verb, side = np.divmod(events.kinds, 2)
     limits = [events.lots[verb == v] for v in (IMPROVE, JOIN, BEHIND)]
@@ -262,7 +270,9 @@ def _places(events: BookEvents, met: _Met) -> dict[str, np.ndarray]:
     taken, takes = events.lots[verb == TAKE], verb == TAKE
     spread = met.spread[number, side]
     better, worse = events.away[verb == IMPROVE], -events.away[verb == BEHIND]
+    behind_by = np.maximum(1, _quantiles(_enough(worse, np.ones(1)), _SIZES))
     return {
+        "reach": max(1, int(np.quantile(behind_by, _REACH))),
         "limit_lots": np.stack([_quantiles(x if x.size >= _PLACES else some, _SIZES) for x in limits]),
         "take_lots": np.stack(
             [
@@ -277,7 +287,7 @@ def _places(events: BookEvents, met: _Met) -> dict[str, np.ndarray]:
                 for b in range(met.spread_edges.size + 1)
             ]
         ),
-        "behind_by": np.maximum(1, _quantiles(_enough(worse, np.ones(1)), _SIZES)),
+        "behind_by": behind_by,
     }
 
 
@@ -291,17 +301,19 @@ def _quantiles(values: np.ndarray, n: int) -> np.ndarray:
     return np.maximum(0, np.quantile(values, at, method="nearest")).astype(np.int64)
 
 
-def _behind_orders(tape: TapeArrays, events: BookEvents, quote: int, width: int) -> float:
-    """Mean orders behind the touch within reach of limit orders.
+def _behind_orders(frame: pl.DataFrame, tape: TapeArrays, events: BookEvents, width: int) -> float:
+    """Mean orders a side behind the touch, where limit orders arrive.
 
-    By exposure, but no more than the gap to the next quote, seen when a best one is emptied, allows: a file of few
-    levels does not report the end of orders it lost sight of.
+    By exposure, but no more than the depth that is told allows: a file of few levels does not report the end of orders
+    it lost sight of.
     """
     touch = time_mean(tape, events.orders.sum(axis=1).astype(float)) / 2
-    counted = float(count_flow(tape, _DISTANCES, width, quote).exposure.sum()) / tape.seconds / 2 - touch
-    worse = -events.away[events.kinds // 2 == BEHIND]
-    reach = float(worse.max()) if worse.size else 1.0
-    return max(1.0, min(counted, reach / _gap(tape, events, quote) * touch))
+    counted = float(count_flow(tape, _DISTANCES, width, width).exposure.sum()) / tape.seconds / 2 - touch
+    shown = frame.filter((pl.col("bid_sz") > 0) & (pl.col("ask_sz") > 0))
+    behind = (shown["bid_depth"] - shown["bid_sz"] + shown["ask_depth"] - shown["ask_sz"]).mean() or 0.0
+    lots = events.lots[events.kinds // 2 == BEHIND]
+    told = 0.5 * float(behind) / float(lots.mean()) if lots.size else counted  # type: ignore[arg-type]
+    return max(1.0, min(counted, told))
 
 
 def _gap(tape: TapeArrays, events: BookEvents, quote: int) -> float:
@@ -317,18 +329,17 @@ def _gap(tape: TapeArrays, events: BookEvents, quote: int) -> float:
 def _with_hidden_depth(params: HawkesBookParams, tape: TapeArrays, events: BookEvents) -> HawkesBookParams:
     """Orders behind the touch where the source does not tell of them, see the module docstring."""
     density = 1.0 / _gap(tape, events, params.increment_ticks)
-    orders = density * params.window
+    orders = density * (params.window // 2)
     at_touch = time_mean(tape, events.orders.sum(axis=1).astype(float))
     leaving = np.isin(events.kinds // 2, (PULL, EMPTY_TOUCH)).sum() / tape.seconds / at_touch
     baseline = np.array(params.arrivals.baseline)
     baseline[2 * BEHIND : 2 * BEHIND + 2] = baseline[2 * PULL_BEHIND : 2 * PULL_BEHIND + 2] = leaving * orders
     arrivals = HawkesParams(baseline, params.arrivals.branching, params.arrivals.decays, KINDS)
-    told = {"behind_orders": "gap to the next quote when the best is emptied: the source tells the touch alone"}
     return dataclasses.replace(
         params,
         arrivals=arrivals,
         behind_by=1 + np.arange(_SIZES) * (params.window // 2) // _SIZES,
         behind_orders=orders,
+        reach=params.window // 2,
         touch_only=True,
-        source=params.source | told,
     )

@@ -17,14 +17,24 @@ import math
 import numpy as np
 from numba import njit
 
-from sim.book import best_price, best_size, clear
-from sim.book_events import BEHIND, EMPTY_TOUCH, PULL, PULL_BEHIND, SWEEP, TAKE
+from sim.book import best_size, clear
+from sim.book_events import BEHIND, EMPTY_TOUCH, IMPROVE, PULL, PULL_BEHIND, SWEEP, TAKE
 from sim.book_state import ASK, BID, LEVELS
-from sim.compile_options import ENTRY, INNER
+from sim.compile_options import CALLED, ENTRY, INNER
 from sim.flow_own import best_of_others
-from sim.flow_state import MAX_ROWS_A_STEP, MID_RING, MIDS, NOW_NS, ROWS
-from sim.hawkes_book_orders import behind_orders, limit_order, opening_order, pull, pull_behind, split_side, take
-from sim.hawkes_book_params import BY_IMBALANCE, BY_QUEUE, BY_SPREAD, IMBALANCES
+from sim.flow_state import EFFICIENT, MAX_ROWS_A_STEP, MID_RING, MIDS, NOW_NS, ROWS
+from sim.hawkes_book_orders import (
+    behind_orders,
+    limit_order,
+    opening_order,
+    pull,
+    pull_behind,
+    split_side,
+    split_sign,
+    take,
+    touch,
+)
+from sim.hawkes_book_params import BY_IMBALANCE, BY_QUEUE, BY_SPREAD, GAP_EDGES_S, IMBALANCES
 from sim.hawkes_book_state import (
     BEHIND_ORDERS,
     BOUND,
@@ -32,20 +42,31 @@ from sim.hawkes_book_state import (
     CANDIDATE_S,
     DECAYED_S,
     DIRTY,
+    IMPACT,
     INCREMENT,
+    LAST_NS,
+    LAST_SIDE,
+    LEAN,
     ORIGIN_NS,
     REACH,
     RESOLUTION,
     SECOND,
+    SIGMA,
     SPLIT_SHARE,
+    SPREAD,
     HawkesBookState,
     HawkesBookTables,
 )
-from sim.random_stream import exponential, uniform
+from sim.random_stream import exponential, normal, uniform
 
 NS = 1_000_000_000
-#: Draws of a candidate: waiting time, whether it is an event, its kind; see also sim/hawkes_book_orders.py.
-_WAIT, _KEEP, _KIND = 0, 1, 2
+#: Draws of a candidate: waiting time, whether it is an event, its kind, news (two), whether a
+#: market order takes the whole quote, whether it repeats the last one's side; see also sim/hawkes_book_orders.py.
+_WAIT, _KEEP, _KIND, _NEWS, _WHOLE, _REPEAT = 0, 1, 2, 7, 9, 10
+#: Both ways of moving the mid stay possible, however far it is from the efficient price.
+MOST_ODDS = 3.0
+#: Slow excitation stays below so many times its mean: what the book holds back on a tape it need not always.
+SLOW_PER_S, MOST_EXCESS = 1.0, 20.0
 #: Orders a side and increments between them in the opening book.
 _OPENING_ORDERS = 40
 
@@ -58,6 +79,7 @@ def start(m: HawkesBookState, tables: HawkesBookTables, start_ns: int, warm_up_s
     m.marks[:] = 0
     m.clock[:] = 0.0
     m.marks[ORIGIN_NS] = m.flow.counts[NOW_NS] = start_ns - warm_up_s * NS
+    m.flow.clock[EFFICIENT] = mid
     step = int(tables.scalars[INCREMENT])
     bid = int(mid / step - 0.5 * spread) * step
     apart = max(1, int(tables.scalars[REACH] / max(1.0, tables.scalars[BEHIND_ORDERS])))
@@ -88,7 +110,7 @@ def run(m: HawkesBookState, tables: HawkesBookTables, until_ns: int) -> bool:
     return True
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _sample_mids(m: HawkesBookState, now_s: float) -> None:
     """The others' mid at whole seconds."""
     while m.marks[SECOND] < now_s:
@@ -122,7 +144,7 @@ def _total(m: HawkesBookState, tables: HawkesBookTables) -> float:
     return total
 
 
-@njit(**ENTRY)
+@njit(**CALLED)
 def _draw(m: HawkesBookState, tables: HawkesBookTables) -> None:
     """The next candidate, from the book as it is."""
     _weigh(m, tables)
@@ -131,7 +153,7 @@ def _draw(m: HawkesBookState, tables: HawkesBookTables) -> None:
     m.clock[CANDIDATE_S] = m.clock[DECAYED_S] + exponential(m.key[0], m.marks[CANDIDATE], _WAIT) / m.clock[BOUND]
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _consider(m: HawkesBookState, tables: HawkesBookTables) -> None:
     """Let the candidate happen with the share that the intensity now has of its bound; draw the next one."""
     number = m.marks[CANDIDATE]
@@ -146,6 +168,7 @@ def _consider(m: HawkesBookState, tables: HawkesBookTables) -> None:
         resolution = int(tables.scalars[RESOLUTION])
         stamp = (m.marks[ORIGIN_NS] + int(m.clock[CANDIDATE_S] * NS)) // resolution * resolution
         m.flow.counts[NOW_NS] = max(m.flow.counts[NOW_NS], stamp)
+        m.flow.clock[EFFICIENT] *= math.exp(tables.scalars[SIGMA] * normal(m.key[0], number, _NEWS))
         kind = _happen(m, tables, kind)
         excite(m, tables, kind, True)
     m.marks[CANDIDATE] = number + 1
@@ -161,8 +184,10 @@ def excite(m: HawkesBookState, tables: HawkesBookTables, kind: int, takers: bool
     """Add what an event sets off; without ``takers`` no market orders."""
     first = 0 if takers else 2 * (SWEEP + 1)
     for j in range(tables.decays.size):
+        slow = tables.decays[j] < SLOW_PER_S
         for i in range(first, tables.baseline.size):
-            m.excess[j, i] += tables.jumps[kind, j, i]
+            value = m.excess[j, i] + tables.jumps[kind, j, i]
+            m.excess[j, i] = min(value, MOST_EXCESS * tables.excess[j, i]) if slow else value
 
 
 @njit(**ENTRY)
@@ -173,14 +198,13 @@ def answer(m: HawkesBookState, tables: HawkesBookTables, kind: int) -> None:
     m.marks[DIRTY] = 1
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _happen(m: HawkesBookState, tables: HawkesBookTables, kind: int) -> int:
     """Do to the book what the event says; the kind it became."""
     verb, side = kind // 2, kind % 2
     if verb <= SWEEP:
-        if tables.scalars[SPLIT_SHARE] > 0.0:
-            side = split_side(m, tables, side)
-        take(m, tables, side, verb == SWEEP)
+        kind = _market_order(m, tables, kind)
+        verb, side = kind // 2, kind % 2
     elif verb <= BEHIND:
         limit_order(m, tables, side, verb)
     elif verb == PULL_BEHIND:
@@ -188,6 +212,37 @@ def _happen(m: HawkesBookState, tables: HawkesBookTables, kind: int) -> int:
     else:
         pull(m, side, verb == EMPTY_TOUCH)
     return 2 * verb + side
+
+
+@njit(**CALLED)
+def _market_order(m: HawkesBookState, tables: HawkesBookTables, kind: int) -> int:
+    """A market order of the side that order splitting gives it, the efficient price after it; the kind it became."""
+    buys, sells = m.rates[0] + m.rates[2], m.rates[1] + m.rates[3]
+    share, repeat = tables.scalars[SPLIT_SHARE], tables.repeat[gap_bucket(m)]
+    expected = share * split_sign(m) + (1.0 - share) * (buys - sells) / max(buys + sells, 1e-12)
+    expected = repeat * (1 - 2 * m.marks[LAST_SIDE]) + (1.0 - repeat) * expected
+    if uniform(m.key[0], m.marks[CANDIDATE], _REPEAT) < repeat:
+        side = m.marks[LAST_SIDE]
+    else:
+        side = split_side(m, tables, kind % 2)
+    if side != kind % 2:
+        sweeps, takes = m.rates[2 * SWEEP + side], m.rates[2 * TAKE + side]
+        sweep = uniform(m.key[0], m.marks[CANDIDATE], _WHOLE) * (sweeps + takes) < sweeps
+        kind = 2 * (SWEEP if sweep else TAKE) + side
+    m.marks[LAST_SIDE], m.marks[LAST_NS] = side, m.flow.counts[NOW_NS]
+    traded = take(m, tables, side, kind // 2 == SWEEP)
+    surprise = (traded if side == BID else -traded) - expected * traded
+    m.flow.clock[EFFICIENT] *= math.exp(tables.scalars[IMPACT] * surprise)
+    return kind
+
+
+@njit(**INNER)
+def gap_bucket(m: HawkesBookState) -> int:
+    """Place in `GAP_EDGES_S` of the time since the last market order."""
+    gap, at = (m.flow.counts[NOW_NS] - m.marks[LAST_NS]) / NS, 0
+    while at < len(GAP_EDGES_S) and gap > GAP_EDGES_S[at]:
+        at += 1
+    return at
 
 
 @njit(**INNER)
@@ -199,11 +254,14 @@ def bucket(value: int, edges: np.ndarray) -> int:
     return at
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _weigh(m: HawkesBookState, tables: HawkesBookTables) -> None:
     """The factors in the present book."""
     book = m.flow.book
-    spread = (best_price(book, ASK) - best_price(book, BID)) // int(tables.scalars[INCREMENT])
+    bid, ask = touch(m, BID), touch(m, ASK)
+    spread = (ask - bid) // int(tables.scalars[INCREMENT])
+    odds = tables.scalars[LEAN] * (m.flow.clock[EFFICIENT] - 0.5 * (bid + ask)) / tables.scalars[SPREAD]
+    upward = 2.0 / (1.0 + math.exp(min(max(-odds, -MOST_ODDS), MOST_ODDS)))
     of_spread = bucket(spread, tables.spread_edges)
     for side in range(2):
         own, other = best_size(book, side), best_size(book, 1 - side)
@@ -214,12 +272,17 @@ def _weigh(m: HawkesBookState, tables: HawkesBookTables) -> None:
         for verb in range(tables.factors.shape[1]):
             of_queue = of_lots if verb <= SWEEP else of_orders
             factor = tables.factors[BY_SPREAD, verb, of_spread] * tables.factors[BY_IMBALANCE, verb, of_imbalance]
-            m.factors[2 * verb + side] = factor * tables.factors[BY_QUEUE, verb, of_queue]
+            factor *= tables.factors[BY_QUEUE, verb, of_queue]
+            if verb <= IMPROVE:
+                factor *= upward if side == BID else 2.0 - upward
+            elif PULL <= verb <= EMPTY_TOUCH:
+                factor *= 2.0 - upward if side == BID else upward
+            m.factors[2 * verb + side] = factor
         m.factors[2 * PULL_BEHIND + side] *= behind_orders(m, tables, side) / tables.scalars[BEHIND_ORDERS]
         if orders > 1:
             m.factors[2 * EMPTY_TOUCH + side] = 0.0
         if spread <= 1:
-            m.factors[2 * (SWEEP + 1) + side] = 0.0
+            m.factors[2 * IMPROVE + side] = 0.0
 
 
 assert (TAKE, SWEEP, PULL) == (0, 1, 5)

@@ -13,8 +13,9 @@ from numba import njit
 from feeds.schema import ACTION_CODE
 from sim.book import add, best_price, best_size, cancel, fill
 from sim.book_events import IMPROVE, JOIN
+from sim.book_levels import reaches_opposite
 from sim.book_state import ASK, BID, LEVELS, OK
-from sim.compile_options import INNER
+from sim.compile_options import CALLED, INNER
 from sim.flow_own import forget, id_of, note_fill
 from sim.flow_record import record
 from sim.flow_state import (
@@ -49,6 +50,8 @@ _SIZE, _PLACE, _CHOICE, _SPLIT = 3, 4, 5, 6
 #: Draws of an opening order and of a hidden order stand behind all candidates'.
 _OPENING, _HIDDEN = 1 << 40, 1 << 41
 MAX_SPLIT = 1_000.0
+#: Hazard of an order out of reach of those behind the touch against theirs: no tape of few levels tells it.
+FAR = 0.005
 
 
 @njit(**INNER)
@@ -60,7 +63,7 @@ def touch(m: HawkesBookState, side: int) -> int:
     return m.flow.counts[LAST_BID + side]
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def opening_order(m: HawkesBookState, tables: HawkesBookTables, side: int, price: int) -> None:
     """An order of the opening book, of a size as behind the touch."""
     sizes = tables.limit_lots.shape[1]
@@ -68,17 +71,18 @@ def opening_order(m: HawkesBookState, tables: HawkesBookTables, side: int, price
     _enter(m, side, price, tables.limit_lots[2, int(u * sizes)])
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _enter(m: HawkesBookState, side: int, price: int, lots: int) -> None:
     m.marks[ORDER] += 1
     flow, order_id = m.flow, m.marks[ORDER]
-    if price <= 0 or add(flow.book, order_id, side, price, lots, flow.counts[NOW_NS]) != OK:
+    crosses = reaches_opposite(flow.book, side, price)
+    if price <= 0 or crosses or add(flow.book, order_id, side, price, lots, flow.counts[NOW_NS]) != OK:
         flow.counts[DROPPED] += 1
         return
     record(flow, flow.counts[NOW_NS], _ADD, side, order_id, price, lots)
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def limit_order(m: HawkesBookState, tables: HawkesBookTables, side: int, verb: int) -> None:
     """A limit order better than the touch, at it, or behind it."""
     number, step = m.marks[CANDIDATE], int(tables.scalars[INCREMENT])
@@ -99,35 +103,44 @@ def limit_order(m: HawkesBookState, tables: HawkesBookTables, side: int, verb: i
     _enter(m, side, price, tables.limit_lots[verb - IMPROVE, at])
 
 
-@njit(**INNER)
-def behind_orders(m: HawkesBookState, tables: HawkesBookTables, side: int) -> int:
-    """Orders behind the touch, as far as limit orders arrive."""
+@njit(**CALLED)
+def behind_orders(m: HawkesBookState, tables: HawkesBookTables, side: int) -> float:
+    """Orders behind the touch, those out of reach counted as `FAR` each."""
     book = m.flow.book
     best = book.counters[LEVELS + side] - 1
-    if best < 1:
-        return 0
-    last = book.level_key[side, best] - int(tables.scalars[REACH]) * int(tables.scalars[INCREMENT])
-    total, at = 0, best - 1
+    last = _last_in_reach(m, tables, side)
+    near, every, at = 0, 0, best - 1
     while at >= 0 and book.level_key[side, at] >= last:
-        total += book.level_orders[side, at]
+        near += book.level_orders[side, at]
         at -= 1
-    return total
+    every = at + 1  # levels of about one order each: counting them all would take too long
+    return near + FAR * every
 
 
 @njit(**INNER)
+def _last_in_reach(m: HawkesBookState, tables: HawkesBookTables, side: int) -> int:
+    """Key of the last price in reach of limit orders behind the touch."""
+    best = m.flow.book.counters[LEVELS + side] - 1
+    reach = int(tables.scalars[REACH]) * int(tables.scalars[INCREMENT])
+    return m.flow.book.level_key[side, max(best, 0)] - reach
+
+
+@njit(**CALLED)
 def pull_behind(m: HawkesBookState, tables: HawkesBookTables, side: int) -> None:
-    """Cancel one of the orders behind the touch, any of them."""
+    """Cancel one of the orders behind the touch; one out of reach has the share `FAR` of the hazard."""
     book = m.flow.book
-    rank = int(uniform(m.key[0], m.marks[CANDIDATE], _CHOICE) * behind_orders(m, tables, side))
-    at = book.counters[LEVELS + side] - 2
-    while at >= 0 and rank >= book.level_orders[side, at]:
-        rank -= book.level_orders[side, at]
+    point = uniform(m.key[0], m.marks[CANDIDATE], _CHOICE) * behind_orders(m, tables, side)
+    last, at = _last_in_reach(m, tables, side), book.counters[LEVELS + side] - 2
+    while at >= 0 and book.level_key[side, at] >= last and point >= book.level_orders[side, at]:
+        point -= book.level_orders[side, at]
         at -= 1
-    if at >= 0:
-        _cancel_at(m, side, at, rank, False)
+    if at >= 0 and book.level_key[side, at] >= last:
+        _cancel_at(m, side, at, int(point), False)
+    elif at >= 0:
+        _cancel_at(m, side, max(0, at - int(point / FAR)), 0, False)
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def pull(m: HawkesBookState, side: int, whole: bool) -> None:
     """Cancel one of the orders at the touch; of a single one a half, unless it shall go whole."""
     book = m.flow.book
@@ -138,7 +151,7 @@ def pull(m: HawkesBookState, side: int, whole: bool) -> None:
     _cancel_at(m, side, best, rank, not whole and book.level_orders[side, best] == 1)
 
 
-@njit(**INNER)
+@njit(**CALLED)
 def _cancel_at(m: HawkesBookState, side: int, at: int, rank: int, half: bool) -> None:
     """Cancel the order of ``rank`` in the queue of a level; nothing where it is an own one."""
     book = m.flow.book
@@ -152,6 +165,14 @@ def _cancel_at(m: HawkesBookState, side: int, at: int, rank: int, half: bool) ->
         return
     cancel(book, order_id, lots)
     record(m.flow, m.flow.counts[NOW_NS], _CANCEL, side, order_id, price, lots)
+
+
+@njit(**INNER)
+def split_sign(m: HawkesBookState) -> int:
+    """1 where the hidden order at work buys, -1 where it sells, 0 where the next one is unknown."""
+    if m.marks[SPLIT_LEFT] == 0:
+        return 0
+    return 1 if m.marks[SPLIT_SIGN] == BID else -1
 
 
 @njit(**INNER)
@@ -170,8 +191,8 @@ def split_side(m: HawkesBookState, tables: HawkesBookTables, side: int) -> int:
 
 
 @njit(**INNER)
-def take(m: HawkesBookState, tables: HawkesBookTables, side: int, whole: bool) -> None:
-    """A market order that takes the best quote ``whole``, and perhaps more, or leaves some of it."""
+def take(m: HawkesBookState, tables: HawkesBookTables, side: int, whole: bool) -> int:
+    """A market order that takes the best quote ``whole``, and perhaps more, or leaves some of it; lots traded."""
     u, shown = uniform(m.key[0], m.marks[CANDIDATE], _SIZE), best_size(m.flow.book, 1 - side)
     if whole:
         lots = shown + tables.sweep_lots[int(u * tables.sweep_lots.size)]
@@ -180,12 +201,12 @@ def take(m: HawkesBookState, tables: HawkesBookTables, side: int, whole: bool) -
         while row < tables.lots_edges.size and shown > tables.lots_edges[row]:
             row += 1
         lots = min(tables.take_lots[row, int(u * tables.take_lots.shape[1])], shown - 1)
-    _execute(m, side, lots)
+    return _execute(m, side, lots)
 
 
-@njit(**INNER)
-def _execute(m: HawkesBookState, side: int, lots: int) -> None:
-    """Trade up to so many lots; every execution is one row."""
+@njit(**CALLED)
+def _execute(m: HawkesBookState, side: int, lots: int) -> int:
+    """Trade up to so many lots; every execution is one row. Lots traded."""
     flow, book, traded, opposite = m.flow, m.flow.book, 0, 1 - side
     now_ns = flow.counts[NOW_NS]
     for _ in range(MAX_ROWS_A_STEP):
@@ -207,3 +228,4 @@ def _execute(m: HawkesBookState, side: int, lots: int) -> None:
         flow.trades[at, TRADE_LOTS] = filled if side == BID else -filled
         flow.counts[TRADES] += 1
         record(flow, now_ns, _FILL, opposite, order_id, price, filled)
+    return traded

@@ -10,12 +10,15 @@ imbalance of the touch seen from the actor's side, and by orders at his own touc
 take). Orders have sizes and places drawn from those of the tape; cancellations behind the touch go with the number of
 orders there.
 
-Signs get a memory beyond what excitation gives them where `split_share` is positive: that share of the market orders
-are children of hidden orders (sim/flow_params.py), which choose the side but not the moment.
+What likelihood does not give, moments of simulated tapes held against the tape's do. Signs get a memory beyond what
+excitation gives them: a market order repeats the side of the one before more often the sooner it follows, and a share
+of the others are children of hidden orders (sim/flow_params.py); both choose the side but not the moment. And the mid
+is held to an efficient price, which moves with every event, and so the more the busier the market is, and with the
+surprise in market orders: left to itself excitation makes prices that trend.
 
 Components of impact: a take consumes depth, and limit orders and cancellations answer it as they answer any other;
-takers do not, because what follows a market order on the tape is mostly the rest of the same hidden order. There is no
-other impact, so nothing counts twice.
+takers do not, because what follows a market order on the tape is mostly the rest of the same hidden order. What stays
+is `impact_per_lot` alone. Nothing counts twice.
 
 Here: the dataclass. Not here: estimation (sim/hawkes_book_fit.py), simulation (sim/hawkes_book.py).
 """
@@ -37,12 +40,17 @@ from sim.hawkes_params import HawkesParams
 IMBALANCES = 5
 #: Upper edges of the numbers of orders at the touch, inclusive; more is the last bucket.
 ORDER_EDGES = (1, 2, 3, 5, 8)
+#: Upper edges of the time between market orders, seconds.
+GAP_EDGES_S = (1e-3, 1e-2, 0.1, 1.0, 10.0)
 #: Tables of factors: by spread, by imbalance, by orders or lots.
 BY_SPREAD, BY_IMBALANCE, BY_QUEUE = 0, 1, 2
 #: Buckets a table may have.
 MOST_BUCKETS = 8
+#: What moments of simulated tapes decide, where it is not left out.
+TUNED = ("rate", "repeat", "split_share", "sigma", "impact_per_lot", "behind_orders")
 _ARRAYS = (
-    "spread_edges", "lots_edges", "factors", "limit_lots", "take_lots", "sweep_lots", "improve_by", "behind_by",
+    "rates", "repeat", "spread_edges", "lots_edges", "factors", "limit_lots",
+    "take_lots", "sweep_lots", "improve_by", "behind_by",
 )  # fmt: skip
 
 
@@ -53,7 +61,8 @@ class HawkesBookParams:
     Attributes:
         increment_ticks: Quoting increment, ticks.
         window: Increments from the opposite best within which orders arrive and are cancelled.
-        arrivals: mu, n and b of the sixteen kinds.
+        arrivals: mu, n and b of the sixteen kinds. The spectral radius of n alone says nothing: f holds it back.
+        rates: (16,) events per second on the tape.
         spread_edges: (S - 1,) upper edges of the buckets of the spread, increments, inclusive.
         lots_edges: (L - 1,) upper edges of the buckets of the touch, lots, inclusive.
         factors: (3, 8, 8) table, verb, bucket: f; the mean over the tape's compensator is 1.
@@ -62,10 +71,15 @@ class HawkesBookParams:
         sweep_lots: (Q,) what a market order takes beyond the best quote.
         improve_by: (S, Q) increments by which a limit order is better than the touch, by spread.
         behind_by: (Q,) increments by which it is behind.
-        behind_orders: Mean orders a side behind the touch within the window.
+        behind_orders: Mean orders a side behind the touch within ``reach``.
+        reach: Increments behind the touch where nearly all of those limit orders arrive.
         spread_ticks: Mean spread: of the opening book.
-        split_share: Probability that a market order is the child of a hidden order.
+        repeat: (6,) probability that a market order has the side of the one before, by time since, see `GAP_EDGES_S`.
+        split_share: Probability that any other one is the child of a hidden order.
         split_exponent: Tail exponent of the number of children, see sim/flow_params.py.
+        lean: Log odds that what moves the mid moves it up per spread of efficient price above it.
+        sigma: Standard deviation of the efficient log price at an event.
+        impact_per_lot: Change of the efficient log price per unexpected signed lot traded.
         resolution_ns: Step of the venue's clock: stamps are multiples of it.
         touch_only: The source tells no more than the best quotes: orders elsewhere are not written down.
         source: Field -> how it was estimated, in words.
@@ -74,6 +88,7 @@ class HawkesBookParams:
     increment_ticks: int
     window: int
     arrivals: HawkesParams
+    rates: np.ndarray
     spread_edges: np.ndarray
     lots_edges: np.ndarray
     factors: np.ndarray
@@ -83,16 +98,21 @@ class HawkesBookParams:
     improve_by: np.ndarray
     behind_by: np.ndarray
     behind_orders: float
+    reach: int
     spread_ticks: float
+    repeat: np.ndarray = field(default_factory=lambda: np.zeros(len(GAP_EDGES_S) + 1))
     split_share: float = 0.0
     split_exponent: float = 1.5
+    lean: float = 0.0
+    sigma: float = 0.0
+    impact_per_lot: float = 0.0
     resolution_ns: int = 1
     touch_only: bool = False
     source: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _ARRAYS:
-            whole = name != "factors"
+            whole = name not in ("factors", "rates", "repeat")
             value = np.array(getattr(self, name), np.int64 if whole else np.float64)
             value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -124,16 +144,20 @@ class HawkesBookParams:
             ("sweep_lots", self.sweep_lots.min() >= 0, "sizes that are not negative"),
             ("improve_by", self.improve_by.shape[0] == spreads and self.improve_by.min() >= 1, "whole increments"),
             ("behind_by", self.behind_by.min() >= 1, "whole increments"),
+            ("reach", self.reach >= 1, "at least 1"),
+            ("rates", self.rates.shape == (len(KINDS),) and self.rates.sum() > 0, f"({len(KINDS)},) rates"),
             ("behind_orders", self.behind_orders > 0, "a positive number"),
+            ("sigma", self.sigma >= 0, "not negative"),
             ("resolution_ns", self.resolution_ns >= 1, "at least 1"),
+            ("repeat", bool(((self.repeat >= 0) & (self.repeat <= 1)).all()), "shares in [0, 1]"),
             ("split_share", 0 <= self.split_share <= 1, "a share in [0, 1]"),
             ("split_exponent", self.split_exponent > 1, "more than 1: shorter tails have no mean"),
         ]
 
     @property
     def tuned(self) -> tuple[str, ...]:
-        """Nothing is moved until simulated moments match: likelihood and counts give everything."""
-        return ()
+        """Parameters that sim/hawkes_book_tune.py moves until simulated moments match."""
+        return tuple(name for name in TUNED if name in self.source)
 
     @property
     def counted(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.book_events import KINDS
 from sim.book_state import new_book
+from sim.flow_state import IMPACT as FLOW_IMPACT
 from sim.flow_state import (
     MAX_OWN,
     MAX_OWN_FILLS,
@@ -34,10 +35,10 @@ STREAM = 104
 DECAYED_S, CANDIDATE_S, BOUND = 0, 1, 2
 #: Places of `HawkesBookState.marks`, int64: ns of second 0, number of the next candidate and of the next order, next
 #: second at which the mid is sampled, hidden order's number, side and children left, 1 where own orders changed the
-#: book since the candidate was drawn.
-ORIGIN_NS, CANDIDATE, ORDER, SECOND, SPLIT_NUMBER, SPLIT_SIGN, SPLIT_LEFT, DIRTY = range(8)
+#: book since the candidate was drawn, side and ns of the last market order.
+ORIGIN_NS, CANDIDATE, ORDER, SECOND, SPLIT_NUMBER, SPLIT_SIGN, SPLIT_LEFT, DIRTY, LAST_SIDE, LAST_NS = range(10)
 #: Places of `HawkesBookTables.scalars`, float64.
-INCREMENT, WINDOW, REACH, BEHIND_ORDERS, SPLIT_SHARE, SPLIT_POWER, RESOLUTION = range(7)
+INCREMENT, WINDOW, REACH, BEHIND_ORDERS, SPLIT_SHARE, SPLIT_POWER, RESOLUTION, LEAN, SIGMA, IMPACT, SPREAD = range(11)
 _RING = 1 << 13
 
 
@@ -51,7 +52,7 @@ class HawkesBookState(NamedTuple):
         rates: (D,) scratch.
         key: (1,) uint64 key of the stream.
         clock: (3,) float64, see the constants.
-        marks: (8,) int64, see the constants.
+        marks: (10,) int64, see the constants.
     """
 
     flow: FlowState
@@ -80,7 +81,8 @@ class HawkesBookTables(NamedTuple):
         sweep_lots: (Q,) int64.
         improve_by: (S, Q) int64.
         behind_by: (Q,) int64.
-        scalars: (7,) float64, see the constants.
+        repeat: (6,).
+        scalars: (11,) float64, see the constants.
     """
 
     baseline: np.ndarray
@@ -96,16 +98,19 @@ class HawkesBookTables(NamedTuple):
     sweep_lots: np.ndarray
     improve_by: np.ndarray
     behind_by: np.ndarray
+    repeat: np.ndarray
     scalars: np.ndarray
 
 
 def tables_of(params: HawkesBookParams) -> HawkesBookTables:
     """The parameters as the kernel reads them."""
     arrivals = params.arrivals
-    scalars = np.zeros(7)
+    scalars = np.zeros(11)
     scalars[INCREMENT], scalars[WINDOW] = params.increment_ticks, params.window
+    scalars[LEAN], scalars[SIGMA], scalars[IMPACT] = params.lean, params.sigma, params.impact_per_lot
+    scalars[SPREAD] = params.spread_ticks
     scalars[RESOLUTION] = params.resolution_ns
-    scalars[REACH], scalars[BEHIND_ORDERS] = int(params.behind_by.max()), params.behind_orders
+    scalars[REACH], scalars[BEHIND_ORDERS] = params.reach, params.behind_orders
     scalars[SPLIT_SHARE], scalars[SPLIT_POWER] = params.split_share, -1.0 / params.split_exponent
     names = (
         "spread_edges",
@@ -116,11 +121,12 @@ def tables_of(params: HawkesBookParams) -> HawkesBookTables:
         "sweep_lots",
         "improve_by",
         "behind_by",
+        "repeat",
     )
     return HawkesBookTables(
         baseline=np.array(arrivals.baseline),
         jumps=np.ascontiguousarray((arrivals.branching * arrivals.decays).transpose(1, 2, 0)),
-        excess=np.ascontiguousarray(np.einsum("ikj,k->ji", arrivals.branching, arrivals.mean_rate)),
+        excess=np.ascontiguousarray(np.einsum("ikj,k->ji", arrivals.branching, params.rates)),
         decays=np.array(arrivals.decays),
         order_edges=np.array(ORDER_EDGES, np.int64),
         scalars=scalars,
@@ -139,7 +145,7 @@ def new_state(params: HawkesBookParams, seed: int, *, max_rows: int = 0) -> Hawk
         rates=np.zeros(kinds),
         key=seed_key(seed),
         clock=np.zeros(3),
-        marks=np.zeros(8, np.int64),
+        marks=np.zeros(10, np.int64),
     )
 
 
@@ -149,7 +155,7 @@ def seed_key(seed: int) -> np.ndarray:
 
 
 def _flow_state(orders: int, max_rows: int) -> FlowState:
-    """The parts of a flow that this market uses; it has no deadlines and no efficient price."""
+    """The parts of a flow that this market uses; it has no deadlines."""
     nothing = np.zeros(0)
     return FlowState(
         book=new_book(orders),
@@ -171,7 +177,8 @@ def _flow_state(orders: int, max_rows: int) -> FlowState:
     )
 
 
-def without_impact() -> FlowTables:
-    """Tables for `sim.flow_own.take_own`, which moves an efficient price that this market does not have."""
-    nothing, none = np.zeros(0), np.zeros(0, np.int64)
-    return FlowTables(nothing, nothing, nothing, none, none, none, np.zeros(N_SCALARS))
+def tables_of_takes(params: HawkesBookParams) -> FlowTables:
+    """Tables for `sim.flow_own.take_own`, which moves the efficient price by what was taken."""
+    nothing, none, scalars = np.zeros(0), np.zeros(0, np.int64), np.zeros(N_SCALARS)
+    scalars[FLOW_IMPACT] = params.impact_per_lot
+    return FlowTables(nothing, nothing, nothing, none, none, none, scalars)

@@ -15,13 +15,12 @@ from sim.hawkes_book_params import HawkesBookParams
 def hawkes_book_table(params: HawkesBookParams) -> pl.DataFrame:
     """One row a scalar: ``parameter, value, unit, source``; of every verb its rate and how much of it is unprovoked."""
     arrivals, told = params.arrivals, params.source
-    rate = arrivals.mean_rate
+    rate = params.rates
     rows = [
         ("increment_ticks", params.increment_ticks, "ticks", "the venue's"),
         ("window", params.window, "increments", "ten distances of sim/flow_fit.py"),
         ("spread_ticks", params.spread_ticks, "ticks", told.get("spread_ticks", "")),
         ("behind_orders", params.behind_orders, "orders", told.get("behind_orders", "")),
-        ("spectral_radius", arrivals.spectral_radius, "1", told.get("arrivals", "")),
         ("split_share", params.split_share, "1", told.get("split_share", "")),
     ]
     for verb, name in enumerate(VERBS):
