@@ -34,7 +34,7 @@ _SOURCE = {
 }
 #: Where only the touch is told.
 _DEPTH = {
-    "behind_orders": "indirect inference: spread and variance over 10 s to that over a minute; the source tells the touch alone"
+    "behind_orders": "indirect inference: spread, variance over 10 s to over a minute; the source tells the touch alone"
 }
 
 
