@@ -15,6 +15,7 @@ import numpy as np
 from feeds.errors import InsufficientDataError
 from sim.book import best_size
 from sim.book_events import SWEEP, TAKE
+from sim.flow_market import START_NS
 from sim.flow_own import cancel_own, own_table, place_own, take_own, write_view
 from sim.flow_state import MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE
 from sim.hawkes_book import WARM_UP_S, opening_spread
@@ -22,9 +23,6 @@ from sim.hawkes_book_kernel import NS, answer, run, start
 from sim.hawkes_book_params import HawkesBookParams
 from sim.hawkes_book_state import DIRTY, new_state, seed_key, tables_of, tables_of_takes
 from sim.market import FILL_COLUMNS, OWN_COLUMNS, VIEW
-
-#: A whole second of UTC: 2026-03-02 15:00.
-_START_NS = 1_772_463_600 * NS
 
 
 class HawkesBookMarket:
@@ -35,13 +33,20 @@ class HawkesBookMarket:
         start_mid_ticks: Mid when the warm-up begins, ticks.
         horizon_s: Seconds it can be advanced after a reset.
         warm_up_s: Seconds it ran before.
+        start_ns: The moment of a reset, ns UTC; a whole second.
 
     Raises:
         InsufficientDataError: A number makes no sense.
     """
 
     def __init__(
-        self, params: HawkesBookParams, start_mid_ticks: float, horizon_s: float, warm_up_s: int = WARM_UP_S
+        self,
+        params: HawkesBookParams,
+        start_mid_ticks: float,
+        horizon_s: float,
+        warm_up_s: int = WARM_UP_S,
+        *,
+        start_ns: int = START_NS,
     ) -> None:
         if start_mid_ticks <= 0 or horizon_s <= 0 or warm_up_s < 0:
             raise InsufficientDataError(
@@ -51,6 +56,7 @@ class HawkesBookMarket:
             )
         self.params = params
         self.increment_ticks = params.increment_ticks
+        self._start_ns = start_ns
         self._warm_up_s, self._mid, self._horizon_ns = warm_up_s, float(start_mid_ticks), int(horizon_s * NS)
         self._tables, self._of_takes = tables_of(params), tables_of_takes(params)
         self._state = new_state(params, 0)
@@ -65,8 +71,8 @@ class HawkesBookMarket:
     def reset(self, seed: int) -> None:
         """A new market from the opening book and the warm-up that ``seed`` gives, without own orders."""
         self._state.key[:] = seed_key(seed)
-        start(self._state, self._tables, _START_NS, self._warm_up_s, self._mid, opening_spread(self.params))
-        run(self._state, self._tables, _START_NS)
+        start(self._state, self._tables, self._start_ns, self._warm_up_s, self._mid, opening_spread(self.params))
+        run(self._state, self._tables, self._start_ns)
 
     def advance(self, until_ns: int) -> None:
         """Run up to and including ``until_ns``.
@@ -129,4 +135,4 @@ class HawkesBookMarket:
 
     def end_ns(self) -> int:
         """The end of the horizon after the present reset."""
-        return _START_NS + self._horizon_ns
+        return self._start_ns + self._horizon_ns

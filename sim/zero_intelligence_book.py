@@ -16,7 +16,7 @@ import polars as pl
 from feeds.instruments import InstrumentSpec
 from sim.flow import simulate_flow
 from sim.flow_fit import increment_of
-from sim.flow_market import FlowMarket
+from sim.flow_market import START_NS, FlowMarket
 from sim.flow_measure import arrays_of
 from sim.flow_moments import time_mean
 from sim.flow_params import FlowParams
@@ -105,6 +105,8 @@ def zero_intelligence_table(params: ZeroIntelligenceBook) -> pl.DataFrame:
     return parameter_table(params.flow)
 
 
-def zero_intelligence_market(params: ZeroIntelligenceBook, mid: float, horizon_s: float) -> FlowMarket:
-    """The same model to act in."""
-    return FlowMarket(params.flow, mid, horizon_s)
+def zero_intelligence_market(
+    params: ZeroIntelligenceBook, mid: float, horizon_s: float, *, start_ns: int = START_NS
+) -> FlowMarket:
+    """The same model to act in; see `sim.flow_market.FlowMarket`."""
+    return FlowMarket(params.flow, mid, horizon_s, start_ns=start_ns)
