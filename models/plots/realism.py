@@ -19,7 +19,7 @@ from models.plots.style import INK, PALE, REPORT_DPI, SKY, SMALL_PT, SOFT_INK, T
 #: Half-widths of the band at which the colour no longer deepens.
 _FAR = 6.0
 _NEAR_FAIL, _FAR_FAIL = "#f7c59f", "#a63a00"
-_TEXT_PT, _ROW_IN, _CELL_IN, _LABEL_IN, _HEAD_IN = 6.0, 0.132, 0.17, 2.45, 1.35
+_TEXT_PT, _ROW_IN, _CELL_IN, _LABEL_IN, _LETTER_IN = 6.0, 0.132, 0.17, 2.45, 0.052
 #: Families in the order they are shown.
 FAMILIES = ("book", "flow", "distribution", "returns", "volatility", "signs", "impact")
 _COLUMNS = ("metric", "family", "band_low", "band_high", "real", "simulated", "passed")
@@ -44,7 +44,9 @@ def realism_matrix(realism: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
     metrics = by_family(judged)
     halves = halves_of(metrics)
     rows = max(len(half) + len({family for family, _ in half}) for half in halves)
-    size = (len(halves) * (_LABEL_IN + _CELL_IN * len(markets)) + 0.3, _HEAD_IN + _ROW_IN * rows + 0.35)
+    # room for the longest name on end, its counts and the title above it
+    head = 0.55 + _LETTER_IN * max(len(f"{symbol.split('.')[0]} {name}  00/00") for symbol, name in markets)
+    size = (len(halves) * (_LABEL_IN + _CELL_IN * len(markets)) + 0.3, head + _ROW_IN * rows + 0.35)
     figure = Figure(figsize=size, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(0.012, 1 - 0.16 / size[1], title, fontsize=TITLE_PT, fontweight="bold", color=INK, va="center")
