@@ -22,7 +22,7 @@ _NEAR_FAIL, _FAR_FAIL = "#f7c59f", "#a63a00"
 _TEXT_PT, _ROW_IN, _CELL_IN, _LABEL_IN, _LETTER_IN = 6.0, 0.132, 0.17, 2.45, 0.052
 #: Families in the order they are shown.
 FAMILIES = ("book", "flow", "distribution", "returns", "volatility", "signs", "impact")
-_COLUMNS = ("metric", "family", "band_low", "band_high", "real", "simulated", "passed")
+_COLUMNS = ("metric", "family", "band_low", "band_high", "real", "passed")
 
 
 def realism_matrix(realism: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:

@@ -198,3 +198,11 @@ def test_families_are_kept_whole_in_two_columns_of_similar_length():
     assert left + right == metrics and not {f for f, _ in left} & {f for f, _ in right}
     assert abs(len(left) - len(right)) <= 8
     assert halves_of(metrics[:10]) == [metrics[:10]]
+
+
+def test_a_metric_the_simulated_market_has_no_value_for_is_drawn_as_failing():
+    frame = made.realism(("OAK.SIM",)).filter(pl.col("passed").is_not_null()).with_columns(passed=pl.lit(False))
+    without = frame.with_columns(simulated=pl.lit(None, pl.Float64))
+    dark = (166, 58, 0)
+    share = (np.abs(pixels(realism_matrix(without, dpi=60)) - dark).max(axis=2) < 12).mean()
+    assert share > 2 * (np.abs(pixels(realism_matrix(frame, dpi=60)) - dark).max(axis=2) < 12).mean()
