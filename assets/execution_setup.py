@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from assets.simulator import inside, load_flow, opening_mid
+from assets.simulator_setup import flow_generator, inside, load_flow, opening_mid
 from assets.store import StudyStore
 from assets.tape import fit_tape, judged_tape
 from feeds.errors import StudyError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from models.execution.protocol import ExecutionEnvLike, Policy
     from sim.execution_env import ExecutionEnv
     from sim.execution_task import ExecutionTask
-    from sim.flow_params import FlowParams
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -35,16 +34,18 @@ class Parent:
     Attributes:
         symbol: Instrument.
         lots: Size of each.
-        flow: The calibrated market.
+        flow: Parameters of the calibrated market.
         start_mid_ticks: Where the simulated market starts.
         start_ns: When it starts: the middle of the period that was fitted, ns UTC, for rules that know the time of day.
+        generator: The generator that ``flow`` belongs to, a name of sim/generators.py.
     """
 
     symbol: str
     lots: int
-    flow: FlowParams
+    flow: Any
     start_mid_ticks: int
     start_ns: int
+    generator: str = "flow"
 
 
 def settings(store: StudyStore) -> Execution:
@@ -67,7 +68,7 @@ def parents_of(store: StudyStore, date: str) -> list[Parent]:
     import polars as pl
 
     config = settings(store)
-    found = []
+    found, generator = [], flow_generator(store, date).name
     for symbol, flow in load_flow(store, date).items():
         tape = fit_tape(store, date, symbol)
         rows = inside(tape.frame, tape.bounds)
@@ -77,7 +78,7 @@ def parents_of(store: StudyStore, date: str) -> list[Parent]:
         usual = lots * config.horizon_s / seconds
         size = max(config.decisions, round(config.parent_share * usual))
         middle = sum(tape.bounds) // 2 // NS_PER_S * NS_PER_S
-        found.append(Parent(symbol, size, flow, int(opening_mid(tape.frame, middle)), middle))
+        found.append(Parent(symbol, size, flow, int(opening_mid(tape.frame, middle)), middle, generator))
     return found
 
 
@@ -98,12 +99,14 @@ def task_of(config: Execution, lots: int) -> ExecutionTask:
 def flow_env(config: Execution, parent: Parent) -> ExecutionEnv:
     """An environment over the calibrated order flow."""
     from sim.execution_env import ExecutionEnv
-    from sim.flow_market import FlowMarket
+    from sim.generators import GENERATORS
 
     task = task_of(config, parent.lots)
     # Whole seconds, and one to spare for the latency of the last instruction.
     horizon_s = task.episode_ns // NS_PER_S + 1
-    market = FlowMarket(parent.flow, parent.start_mid_ticks, horizon_s, start_ns=parent.start_ns)
+    make = GENERATORS[parent.generator].market
+    assert make is not None, "agents train in a market to act in"
+    market = make(parent.flow, parent.start_mid_ticks, horizon_s, start_ns=parent.start_ns)
     return ExecutionEnv(market, task, symbol=parent.symbol)
 
 

@@ -224,7 +224,12 @@ class Execution(_Strict):
         train_steps: Environment steps each agent is trained for.
         eval_episodes: Parent orders per instrument and market in the evaluation; half of them on either side.
         seeds: Training seeds; one agent each, every one of them judged.
-        flow_minutes: Simulated minutes behind the realism report.
+        flow_minutes: Simulated minutes behind the realism report; with fewer than 100 a simulated market has too few
+            returns over five minutes and fails what they are judged by.
+        generators: Simulated markets that are fitted and held against the tape, names of sim/generators.py; empty: all
+            of them.
+        flow_generator: The one agents are trained in: a name, or ``best``: whichever passes most metrics on a hold-out
+            of the fitting period, the last third, where each is fitted on the first two.
     """
 
     horizon_s: int = Field(default=300, ge=1)
@@ -237,7 +242,9 @@ class Execution(_Strict):
     train_steps: int = Field(default=20_000, ge=100)
     eval_episodes: int = Field(default=100, ge=2, multiple_of=2)
     seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
-    flow_minutes: int = Field(default=60, ge=1)
+    flow_minutes: int = Field(default=120, ge=1)
+    generators: tuple[str, ...] = ()
+    flow_generator: str = "flow"
 
 
 class Risk(_Strict):

@@ -19,3 +19,5 @@ ENTRY: dict[str, Any] = {"cache": True, "_nrt": False}
 INNER: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
 #: Called from Python too, and inlined where kernels call it: short kernels on the way of every step.
 HOT: dict[str, Any] = {**ENTRY, "forceinline": True}
+#: As `INNER`, not inlined: for kernels called once or twice an event, whose copies would take long to compile.
+CALLED: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

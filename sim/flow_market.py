@@ -19,7 +19,7 @@ from sim.flow_state import MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE, new_state
 from sim.market import FILL_COLUMNS, OWN_COLUMNS, VIEW
 
 #: A whole second of UTC, so that the seconds of the flow are those of the view: 2026-03-02 15:00.
-_START_NS = 1_772_463_600 * NS
+START_NS = 1_772_463_600 * NS
 
 
 class FlowMarket:
@@ -42,7 +42,7 @@ class FlowMarket:
         start_mid_ticks: float,
         horizon_s: float,
         warm_up_s: int = 60,
-        start_ns: int = _START_NS,
+        start_ns: int = START_NS,
     ) -> None:
         if start_mid_ticks <= 0 or horizon_s <= 0 or warm_up_s < 0 or start_ns % NS:
             raise InsufficientDataError(

@@ -154,11 +154,15 @@ class SimulatorInputs:
     """The market simulator, its calibration and how real it looks.
 
     Attributes:
-        parameters: symbol, parameter, value, unit, source (estimator or paper).
-        rates: symbol, distance (increments from the opposite best), limit_rate, cancel_rate, mean_depth.
-        realism: symbol, metric, real, band_low, band_high, simulated, passed (null: information, no gate), unit.
+        parameters: symbol, generator, parameter, value, unit, source (estimator or paper).
+        rates: symbol, distance (increments from the opposite best), limit_rate, cancel_rate, mean_depth; empty where
+            the order flow by distance was not fitted.
+        realism: symbol, generator, family, metric, real, band_low, band_high, simulated, passed (null: information, no
+            gate), unit.
         verdict: One sentence.
-        notes: Periods used, number of tuned parameters.
+        notes: Periods used.
+        generators: symbol, generator, agents_train_in, tuned, counted, tuned_parameters, what; None: one generator.
+        chosen: The generator agents train in.
     """
 
     parameters: pl.DataFrame
@@ -166,6 +170,8 @@ class SimulatorInputs:
     realism: pl.DataFrame | None = None
     verdict: str = ""
     notes: Sequence[str] = ()
+    generators: pl.DataFrame | None = None
+    chosen: str = ""
 
 
 @dataclass(frozen=True)

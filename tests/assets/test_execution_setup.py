@@ -1,5 +1,7 @@
 """Parent orders of a study: fees, and who is trained on what."""
 
+import inspect
+
 import pytest
 
 from assets.execution_setup import Parent, settings, task_of, training_factory
@@ -7,6 +9,7 @@ from assets.store import StudyStore
 from feeds.errors import StudyError
 from feeds.study import Execution
 from sim.flow_params import FlowParams
+from sim.generators import GENERATORS
 from tests.support.studies import write_study
 
 
@@ -35,3 +38,9 @@ def test_a_study_without_execution_settings_says_so(tmp_path):
 def test_environments_of_a_training_take_the_instruments_in_turn():
     factory = training_factory(Execution(horizon_s=10, decisions=2), [parent("A.X"), parent("B.X")])
     assert [factory(n).symbol for n in range(3)] == ["A.X", "B.X", "A.X"]
+
+
+def test_every_market_agents_may_train_in_can_begin_at_a_stated_moment():
+    markets = {name: one.market for name, one in GENERATORS.items() if one.market is not None}
+    assert "flow" in markets
+    assert [name for name, make in markets.items() if "start_ns" not in inspect.signature(make).parameters] == []

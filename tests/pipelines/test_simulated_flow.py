@@ -56,6 +56,7 @@ def flow(tmp_path_factory):
         execution={
             **{"horizon_s": 60, "decisions": 5, "parent_share": 0.2, "train_steps": 400, "eval_episodes": 12},
             "flow_minutes": 5,
+            "generators": ["flow"],
         },
         nights=2,
     )
@@ -81,6 +82,17 @@ def test_the_simulator_of_a_night_is_fitted_on_an_earlier_date(flow):
     assert manifest.params["fit_date"] == DATES[-2]
     fitted = {Lake(flow.root).manifest("clean_ticks", DATES[-2], s).id for s in manifest.params["symbols"]}
     assert set(manifest.parents) == fitted
+
+
+def test_realism_is_a_table_by_generator_and_the_report_states_passes_and_tuned_parameters(flow):
+    rows = Lake(flow.root).read("realism", DATES[-1])
+    assert set(rows["generator"]) == {"flow"} and rows["symbol"].n_unique() == 2
+    tree = json.loads((flow.root / "reports" / DATES[-1] / "report.json").read_text())
+    (section,) = (one for one in tree["sections"] if one["title"] == "Market simulator")
+    assert "for flow, in which agents train" in section["text"]
+    assert "Where simulated markets can be told from the tape" in [figure["title"] for figure in section["figures"]]
+    (table,) = (one for one in section["tables"] if one["title"] == "Realism by simulated market")
+    assert {"tuned", "counted", "passed", "judged"} <= set(table["columns"])
 
 
 def test_every_policy_works_the_same_orders_of_both_markets_on_both_sides(flow):
