@@ -112,7 +112,7 @@ def _moved(params: HawkesBookParams, target: Target, now: Target, pace: float) -
 
     wanted, found = target.moments, now.moments
     split = params.split_share + pace * (wanted.sign_memory - found.sign_memory)
-    apart = 0.5 * np.nan_to_num(target.agree - now.agree) + 0.25 * (target.neighbours - now.neighbours)
+    apart = 0.5 * np.nan_to_num(target.agree - now.agree) + 0.5 * (target.neighbours - now.neighbours)
     per_minute = 60.0 * wanted.trade_rate * float(np.mean(np.square(params.take_lots, dtype=float)))
     largest = float(np.sqrt(0.5 * wanted.variance_60s / per_minute))
     moved = dataclasses.replace(

@@ -19,25 +19,25 @@ TRUTH = dataclasses.replace(FlowParams.example(), sigma=1.5e-4, split_share=0.6)
 
 @pytest.fixture(scope="module")
 def tape():
-    return simulate_flow(TRUTH, START, START + HOUR, seed=11, start_mid_ticks=1_000_000)
+    return simulate_flow(TRUTH, START, START + HOUR // 2, seed=11, start_mid_ticks=1_000_000)
 
 
 @pytest.fixture(scope="module")
 def fitted(tape):
-    return {name: entry.fit(tape, SPEC, until_ns=START + HOUR // 2) for name, entry in GENERATORS.items()}
+    return {name: entry.fit(tape, SPEC, until_ns=START + HOUR // 3) for name, entry in GENERATORS.items()}
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_generator_writes_a_tape_with_its_book(fitted, name):
-    rows = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 12, 5, 1_000_000.0)
+    rows = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 60, 5, 1_000_000.0)
     live = rows.filter(pl.col("flags") & FLAG_SNAPSHOT == 0)
     assert rows["ts_recv"].is_sorted()
-    assert rows["ts_recv"].is_between(START, START + HOUR // 12).all()
+    assert rows["ts_recv"].is_between(START, START + HOUR // 60).all()
     assert (live["bid_px"] < live["ask_px"]).all()
     assert {"A", "C", "F"} <= set(live["action"].unique())
-    again = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 12, 5, 1_000_000.0)
+    again = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 60, 5, 1_000_000.0)
     assert rows.equals(again)
-    other = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 12, 6, 1_000_000.0)
+    other = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 60, 6, 1_000_000.0)
     assert not rows.equals(other)
 
 
