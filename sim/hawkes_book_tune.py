@@ -20,7 +20,7 @@ from sim.hawkes_book import simulate_hawkes_book
 from sim.hawkes_book_params import GAP_EDGES_S, HawkesBookParams, bucket_of
 from sim.hawkes_params import HawkesParams
 
-_ROUNDS, _SEED, _START_NS = 8, 20_190_125, 1_700_000_000 * NS
+_ROUNDS, _SEED, _START_NS = 12, 20_190_125, 1_700_000_000 * NS
 _MOST_EVENTS, _LEAST_S, _MOST_S = 60_000, 1_800.0, 14_400.0
 _BLOCKS, _BLOCK_S = 20, 300.0
 _LEAN, _GAIN, _MOST_SPLIT, _MOST_REPEAT, _LEAST_PAIRS = 0.5, 2.0, 0.9, 0.98, 10
@@ -112,7 +112,7 @@ def _moved(params: HawkesBookParams, target: Target, now: Target, pace: float) -
 
     wanted, found = target.moments, now.moments
     split = params.split_share + pace * (wanted.sign_memory - found.sign_memory)
-    apart = 0.5 * np.nan_to_num(target.agree - now.agree) + 0.25 * (target.neighbours - now.neighbours)
+    apart = 0.5 * np.nan_to_num(target.agree - now.agree) + 0.5 * (target.neighbours - now.neighbours)
     per_minute = 60.0 * wanted.trade_rate * float(np.mean(np.square(params.take_lots, dtype=float)))
     largest = float(np.sqrt(0.5 * wanted.variance_60s / per_minute))
     moved = dataclasses.replace(

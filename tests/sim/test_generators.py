@@ -10,6 +10,8 @@ from feeds.schema import FLAG_SNAPSHOT
 from sim.flow import simulate_flow
 from sim.flow_params import FlowParams
 from sim.generators import GENERATORS
+from sim.qrm_book import QrmBook
+from sim.qrm_params import QrmParams
 
 START = 1_772_463_600_000_000_000
 HOUR = 3_600_000_000_000
@@ -19,25 +21,28 @@ TRUTH = dataclasses.replace(FlowParams.example(), sigma=1.5e-4, split_share=0.6)
 
 @pytest.fixture(scope="module")
 def tape():
-    return simulate_flow(TRUTH, START, START + HOUR, seed=11, start_mid_ticks=1_000_000)
+    return simulate_flow(TRUTH, START, START + HOUR // 2, seed=11, start_mid_ticks=1_000_000)
 
 
 @pytest.fixture(scope="module")
 def fitted(tape):
-    return {name: entry.fit(tape, SPEC, until_ns=START + HOUR // 2) for name, entry in GENERATORS.items()}
+    """Every generator's parameters; the grid search of the queue-reactive fit is tested in test_qrm_fit.py."""
+    quick = {name: entry for name, entry in GENERATORS.items() if name != "queue_reactive"}
+    found = {name: entry.fit(tape, SPEC, until_ns=START + HOUR // 3) for name, entry in quick.items()}
+    return found | {"queue_reactive": QrmBook(QrmParams.example(), 100)}
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_generator_writes_a_tape_with_its_book(fitted, name):
-    rows = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 12, 5, 1_000_000.0)
+    rows = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 60, 5, 1_000_000.0)
     live = rows.filter(pl.col("flags") & FLAG_SNAPSHOT == 0)
     assert rows["ts_recv"].is_sorted()
-    assert rows["ts_recv"].is_between(START, START + HOUR // 12).all()
+    assert rows["ts_recv"].is_between(START, START + HOUR // 60).all()
     assert (live["bid_px"] < live["ask_px"]).all()
     assert {"A", "C", "F"} <= set(live["action"].unique())
-    again = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 12, 5, 1_000_000.0)
+    again = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 60, 5, 1_000_000.0)
     assert rows.equals(again)
-    other = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 12, 6, 1_000_000.0)
+    other = GENERATORS[name].simulate(fitted[name], START, START + HOUR // 60, 6, 1_000_000.0)
     assert not rows.equals(other)
 
 
