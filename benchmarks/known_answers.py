@@ -174,7 +174,7 @@ def judged(answer: Answer, policy: Acts, episodes: int = EPISODES) -> dict[str, 
 
 def _z(values: Floats) -> float:
     error = float(values.std(ddof=1)) / np.sqrt(len(values))
-    return float(values.mean()) / error if error > 1e-9 else 0.0
+    return float(values.mean() / error) if error > 1e-9 else 0.0
 
 
 def train(name: str, answer: Answer, seed: int) -> Acts:
@@ -185,7 +185,7 @@ def train(name: str, answer: Answer, seed: int) -> Acts:
     if name == "dqn":
         return train_dqn(answer.make(8, discrete=True), DqnConfig(steps=30_000, seed=seed)).policy
     world = answer.make(ENVS, discrete=name == "ppo")
-    return train_ppo(world, PpoConfig(steps=300_000, seed=seed)).policy
+    return train_ppo(world, PpoConfig(steps=200_000, seed=seed)).policy
 
 
 def run(seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:

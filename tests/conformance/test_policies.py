@@ -6,13 +6,16 @@ import pytest
 from models.execution.baselines import REFERENCE, baselines
 from models.execution.dqn_policy import Agent
 from models.execution.evaluation import Episode, both_sides, evaluate, play
+from models.execution.ppo_policy import PpoPolicy
 from models.execution.protocol import Policy
 from tests.support.execution_inputs import a_policy
 from tests.support.linear_impact_env import DECISIONS, MULTIPLES, PARENT_LOTS, LinearImpactEnv
 
 
 def policies():
-    return [*baselines(len(MULTIPLES)), Agent(a_policy(), 1)]
+    network = a_policy()
+    likeliest = PpoPolicy(network.mean, network.scale, network.weights, network.biases)
+    return [*baselines(len(MULTIPLES)), Agent(network, 1), Agent(likeliest, 1, "ppo")]
 
 
 class Recorder(LinearImpactEnv):
