@@ -10,7 +10,7 @@ environments is played, judged by generalised advantages (Schulman, Moritz, Levi
 - Rewards are shaped by a potential (shaping.py), and news in the mid is taken out of them (move_noise.py), as the
   rollouts before told it from the rest: what is subtracted must not know the rewards it is subtracted from.
 - Observations and rewards are scaled by what the first rollout, played at random and not learned from, saw.
-- Step size and entropy weight fall linearly, so that the last policy is a settled one.
+- Step size and entropy weight fall, so that the last policy is a settled one.
 
 Here: the algorithm. Not here: what outputs mean (ppo_heads.py), acting (ppo_policy.py), judging (evaluation.py).
 """
@@ -274,7 +274,7 @@ class _Trainer:
             order = torch.from_numpy(self.shuffle.permutation(count)).to(self.device)
             columns = [column[order].chunk(parts) for column in (inputs[:count], drawn, logs, pushed, values[:count])]
             for batch in zip(*columns, wanted[order].chunk(parts), strict=True):
-                if self._update(*batch, entropy_weight=self.config.entropy * (1.0 - done)):
+                if self._update(*batch, entropy_weight=self.config.entropy * (1.0 - done) ** 2):
                     return
 
     def _update(
