@@ -34,7 +34,9 @@ VARIABLE = "T2T_HFTBACKTEST_PYTHON"
 REPEATS = 5
 STREAM_ROWS = 100_000_000
 _BLOCK = 250_000
-_STEP_NS = 10_000_000
+_STEP_NS, _QUOTING_LATENCY_NS = 10_000_000, 5_000_000
+#: A thousandth of a coin, in lots of the level tape; exponent of the queue model.
+_QUOTING_LOTS, _QUEUE_POWER = 100_000, 3.0
 #: The package's array book spans the middle price, give or take this share.
 _SPAN = 0.2
 
@@ -45,7 +47,8 @@ def run() -> dict[str, Any]:
     Returns:
         ``l3_ns_per_event``: streamed, of the generated tape, and ``l3_ratio_vs_hftbacktest`` of it; ``l2_ns_per_event``
         and ``l2_ratio_vs_hftbacktest``: prepared, as the package has its events prepared too; ``python_loop_ratio``:
-        steps a second from a Python loop by 10 ms, ours over theirs; ``own_orders_ratio``: None, not measured;
+        steps a second from a Python loop by 10 ms, ours over theirs; ``own_orders_ratio``: of a maker who moves one
+        order a side every 10 ms, on a prepared tape, and ``own_orders_streamed_ratio``: its preparation counted too;
         ``stream_rows`` and ``stream_peak_mb``: of a long generated stream in a process of its own; ``tapes``: every
         figure of every tape.
     """
@@ -59,7 +62,8 @@ def run() -> dict[str, Any]:
         "l3_ratio_vs_hftbacktest": generated["streamed_ratio"],
         "l2_ns_per_event": real.get("prepared_ns"),
         "l2_ratio_vs_hftbacktest": real.get("prepared_ratio"),
-        "own_orders_ratio": None,
+        "own_orders_ratio": real.get("quoting_ratio"),
+        "own_orders_streamed_ratio": real.get("quoting_streamed_ratio"),
         "python_loop_ratio": real.get("python_loop_ratio"),
         **_in_a_process("stream_memory", STREAM_ROWS),
         "tapes": tapes,
@@ -102,7 +106,48 @@ def measure_levels(tape: Tape) -> dict[str, float | None]:
     steps_per_s = _step_through(prepared) / loop_ns * 1e9
     theirs = _theirs(level_events(tape), "l2", tape, columns.price)
     looped = steps_per_s / theirs["steps_per_s"] if theirs else None
-    return ours | {"steps_per_s": steps_per_s, "python_loop_ratio": looped} | _ratios(ours, theirs)
+    looping = {"steps_per_s": steps_per_s, "python_loop_ratio": looped}
+    return ours | looping | _ratios(ours, theirs) | measure_quoting(tape, theirs)
+
+
+def measure_quoting(tape: Tape, theirs: dict[str, float]) -> dict[str, float | None]:
+    """Figures of a maker who moves one order a side every 10 ms, orders 5 ms on their way, on a level tape.
+
+    Queues shrink by cancellations behind us and ahead of us as their cubed lengths, on both sides of the comparison.
+    Which orders fill differs in part: a fill here is of the lots that traded, there of the whole order.
+    """
+    from sim.latency import Delay
+    from sim.queue_models import QueueModel
+    from sim.tape_levels import prepare_levels
+    from sim.tape_own import start
+    from sim.tape_quoting import quote
+    from sim.tape_state import TapeRun, TapeState, new_states
+
+    flat, rows = prepare_levels(tape.rows), tape.rows.height
+    increment = int(np.gcd.reduce(tape.rows["price"].to_numpy()))
+    model = QueueModel("power", _QUEUE_POWER).encoded()
+    state = TapeState(*(array[0] for array in new_states(1, flat.most_levels, increment, 1e9, None, model)))
+    run, stamps = TapeRun(flat.events, state), flat.events.ts_ns
+    first, last = int(stamps[0]), int(stamps[-1])
+
+    def quoted(_: object) -> Any:
+        start(run, first, np.uint64(0))
+        return quote(run, last, _STEP_NS, _QUOTING_LOTS, Delay.constant(_QUOTING_LATENCY_NS))
+
+    quoting_ns = _best_ns(lambda: None, quoted, rows)
+    prepare_ns = _best_ns(lambda: None, lambda _: prepare_levels(tape.rows), rows)
+    told, peer = quoted(None), theirs.get("quoting_ns")
+    return {
+        "quoting_ns": quoting_ns,
+        "quoting_prepare_ns": prepare_ns,
+        "quoting_bytes_per_row": flat.nbytes / rows,
+        "quoting_fills": float(told.maker_fills),
+        "quoting_steps": float(told.steps),
+        "hftbacktest_quoting_ns": peer,
+        "hftbacktest_quoting_fills": theirs.get("quoting_fills"),
+        "quoting_ratio": peer / quoting_ns if peer else None,
+        "quoting_streamed_ratio": peer / (quoting_ns + prepare_ns) if peer else None,
+    }
 
 
 def _step_through(tape: Any) -> int:

@@ -17,3 +17,5 @@ from typing import Any
 ENTRY: dict[str, Any] = {"cache": True, "_nrt": False}
 #: The same, called from kernels alone.
 INNER: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+#: Called from Python too, and inlined where kernels call it: short kernels on the way of every step.
+HOT: dict[str, Any] = {**ENTRY, "forceinline": True}

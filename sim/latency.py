@@ -7,8 +7,11 @@ log of measured stamps; of the sender's clock always.
 
 Messages of one way do not overtake each other: whatever the delays say, none arrives before one sent earlier.
 
-Here: delays, their kernels, and the clock of a tape as we receive it. Not here: a market behind them
-(sim/delayed_market.py), the delay of a decision (`sim.execution_task.ExecutionTask.latency_ns`).
+A replay runs on the venue's clock. Who decides by what the feed shows of a moment acts on the venue a *reaction* later,
+feed and entry together (`Latency.reaction`), however our own clock stands: that is the one delay a market needs.
+
+Here: delays and their kernels. Not here: what waits for them (sim/tape_quoting.py, `ExecutionTask.latency_ns` of
+sim/execution_task.py).
 """
 
 from __future__ import annotations
@@ -119,6 +122,12 @@ class Latency:
     def constant(cls, feed_ns: int = 0, entry_ns: int = 0, response_ns: int = 0) -> Latency:
         """Constant delays."""
         return cls(Delay.constant(feed_ns), Delay.constant(entry_ns), Delay.constant(response_ns))
+
+    def reaction(self) -> Delay:
+        """From a moment at the venue to the arrival there of what we answer to it; by the venue's clock."""
+        seen = np.unique(np.concatenate([self.feed.sent_ns, self.entry.sent_ns - self.feed.delay_ns.max()]))
+        known = self.feed.arrivals(seen)
+        return Delay(seen, self.entry.arrivals(known) - seen)
 
 
 def feed_delay_of(tape: pl.DataFrame, every_ns: int = 1_000_000_000) -> Delay:

@@ -37,6 +37,18 @@ CHANGES, NEAR, DEEP, NOTED, WORST, LEVELS, MOST = 0, 1, 2, 3, 4, 6, 8
 N_CURSOR = 9
 
 
+class Prices(NamedTuple):
+    """Which price a place is.
+
+    Attributes:
+        pages: (pages,) int64, of `sim.price_places.PricePlaces`.
+        unit: (1,) int64, ticks of a step between neighbouring places.
+    """
+
+    pages: np.ndarray
+    unit: np.ndarray
+
+
 class LevelFold(NamedTuple):
     """What is written, and scratch; layouts as in `sim.tape_state.EventTape`.
 
@@ -74,12 +86,12 @@ class LevelFold(NamedTuple):
 
 
 @njit(**ENTRY)
-def fold_rows(ladder: LevelLadder, pages: np.ndarray, rows: np.ndarray, fold: LevelFold, first: int) -> int:
+def fold_rows(ladder: LevelLadder, prices: Prices, rows: np.ndarray, fold: LevelFold, first: int) -> int:
     """Apply rows from ``first`` on.
 
     Args:
         ladder: The book.
-        pages: (pages,) int64, of `sim.price_places.PricePlaces`.
+        prices: Of the places.
         rows: (n,) `LEVEL_ROW`.
         fold: Read and written.
         first: Row.
@@ -92,32 +104,32 @@ def fold_rows(ladder: LevelLadder, pages: np.ndarray, rows: np.ndarray, fold: Le
             if fold.cursor[DEEP] + fold.noted.shape[0] > fold.deep_price.size:
                 return i
             fold.cursor[DEEP] = _snapshot(
-                ladder, pages, fold.deep_first, fold.deep_price, fold.deep_lots, i // DEEP_EVERY, NONE_ABOVE
+                ladder, prices, fold.deep_first, fold.deep_price, fold.deep_lots, i // DEEP_EVERY, NONE_ABOVE
             )
         if i % NEAR_EVERY == 0:
             fold.cursor[NEAR] = _snapshot(
-                ladder, pages, fold.near_first, fold.near_price, fold.near_lots, i // NEAR_EVERY, NEAR_LEVELS
+                ladder, prices, fold.near_first, fold.near_price, fold.near_lots, i // NEAR_EVERY, NEAR_LEVELS
             )
-        _fold_row(ladder, pages, rows, fold, i)
+        _fold_row(ladder, prices, rows, fold, i)
     return rows.size
 
 
 @njit(**INNER)
-def _fold_row(ladder: LevelLadder, pages: np.ndarray, rows: np.ndarray, fold: LevelFold, i: int) -> None:
+def _fold_row(ladder: LevelLadder, prices: Prices, rows: np.ndarray, fold: LevelFold, i: int) -> None:
     bid, ask = ladder.state[BEST + BID], ladder.state[BEST + ASK]
     fold.cursor[NOTED] = 0
     if bid > ask:
         _note_better(ladder, fold, BID, ask + 1)
         _note_better(ladder, fold, ASK, bid - 1)
         if withdraw_if_stale(ladder, rows[i]["ts_ns"]):
-            _compare_noted(ladder, pages, fold)
+            _compare_noted(ladder, prices, fold)
         fold.cursor[NOTED] = 0
     code = np.int64(rows[i]["code"])
     action, side, place = code & ACTION_BITS, (code & SIDE_BITS) // SIDE_UNIT, rows[i]["place"]
     if action == LEVEL and side <= ASK:
         _note(ladder, fold, side, place)
         apply_level_row(ladder, rows, i)
-        _compare_noted(ladder, pages, fold)
+        _compare_noted(ladder, prices, fold)
     elif action == QUOTE and side <= ASK:
         if place < 0 or rows[i]["lots"] <= 0:
             _note_all(ladder, fold, side)
@@ -126,21 +138,21 @@ def _fold_row(ladder: LevelLadder, pages: np.ndarray, rows: np.ndarray, fold: Le
             _note_better(ladder, fold, 1 - side, place)
             _note(ladder, fold, side, place)
         apply_level_row(ladder, rows, i)
-        _compare_noted(ladder, pages, fold)
+        _compare_noted(ladder, prices, fold)
     else:
         if action == CLEAR:
             _note_all(ladder, fold, BID)
             _note_all(ladder, fold, ASK)
         apply_level_row(ladder, rows, i)
         if action == CLEAR:
-            _compare_noted(ladder, pages, fold)
+            _compare_noted(ladder, prices, fold)
     fold.change_first[i + 1] = fold.cursor[CHANGES]
-    _show(ladder, pages, fold, i)
+    _show(ladder, prices, fold, i)
 
 
 @njit(**INNER)
-def _price_of(pages: np.ndarray, place: int) -> int:
-    return (pages[place >> SHIFT] << SHIFT) + (place & (WORD - 1))
+def _price_of(prices: Prices, place: int) -> int:
+    return prices.unit[0] * ((prices.pages[place >> SHIFT] << SHIFT) + (place & (WORD - 1)))
 
 
 @njit(**INNER)
@@ -172,7 +184,7 @@ def _note_all(ladder: LevelLadder, fold: LevelFold, side: int) -> None:
 
 
 @njit(**ENTRY)
-def _compare_noted(ladder: LevelLadder, pages: np.ndarray, fold: LevelFold) -> None:
+def _compare_noted(ladder: LevelLadder, prices: Prices, fold: LevelFold) -> None:
     """Write the changes of the levels noted, in the order they were noted."""
     n = fold.cursor[CHANGES]
     for k in range(fold.cursor[NOTED]):
@@ -180,7 +192,7 @@ def _compare_noted(ladder: LevelLadder, pages: np.ndarray, fold: LevelFold) -> N
         change = ladder.lots[side, place] - fold.noted[k, 2]
         if change != 0:
             fold.change_side[n], fold.change_lots[n] = side, change
-            fold.change_price[n] = _price_of(pages, place)
+            fold.change_price[n] = _price_of(prices, place)
             n += 1
             came = np.int64(fold.noted[k, 2] == 0) - np.int64(ladder.lots[side, place] == 0)
             fold.cursor[LEVELS + side] += came
@@ -193,7 +205,7 @@ def _compare_noted(ladder: LevelLadder, pages: np.ndarray, fold: LevelFold) -> N
 
 
 @njit(**INNER)
-def _show(ladder: LevelLadder, pages: np.ndarray, fold: LevelFold, i: int) -> None:
+def _show(ladder: LevelLadder, prices: Prices, fold: LevelFold, i: int) -> None:
     """Write what is displayed after row ``i``."""
     for side in range(2):
         unknown = NONE_BELOW - 1 if side == BID else NONE_ABOVE + 1
@@ -204,7 +216,7 @@ def _show(ladder: LevelLadder, pages: np.ndarray, fold: LevelFold, i: int) -> No
             continue
         place, levels, depth = ladder.state[BEST + side], 0, 0
         there = 0 <= place < NONE_ABOVE
-        fold.top[i + 1, 2 * side] = _price_of(pages, place) if there else 0
+        fold.top[i + 1, 2 * side] = _price_of(prices, place) if there else 0
         fold.top[i + 1, 2 * side + 1] = ladder.lots[side, place] if there else 0
         worst = place
         while 0 <= place < NONE_ABOVE and levels < VIEW_LEVELS:
@@ -220,14 +232,14 @@ def _show(ladder: LevelLadder, pages: np.ndarray, fold: LevelFold, i: int) -> No
 
 @njit(**ENTRY)
 def _snapshot(
-    ladder: LevelLadder, pages: np.ndarray, first: np.ndarray, price: np.ndarray, lots: np.ndarray, k: int, most: int
+    ladder: LevelLadder, prices: Prices, first: np.ndarray, price: np.ndarray, lots: np.ndarray, k: int, most: int
 ) -> int:
     """Write the ``most`` best levels of both sides as snapshot ``k``; where the next one begins."""
     n = first[2 * k]
     for side in range(2):
         place, levels = ladder.state[BEST + side], 0
         while 0 <= place < NONE_ABOVE and levels < most:
-            price[n], lots[n] = _price_of(pages, place), ladder.lots[side, place]
+            price[n], lots[n] = _price_of(prices, place), ladder.lots[side, place]
             n += 1
             levels += 1
             place = _next_worse(ladder, side, place)

@@ -23,7 +23,7 @@ from sim.market import FILL_COLUMNS, OWN_COLUMNS, VIEW
 from sim.queue_models import QueueModel
 from sim.random_stream import stream_key
 from sim.tape_build import FlatTape
-from sim.tape_orders import prepare_tape
+from sim.tape_kinds import prepare_any, queue_for
 from sim.tape_own import advance, cancel, fills_into, own_into, place, start, take, view_into
 from sim.tape_state import FILLS, MAX_FILLS, MAX_OWN, MAX_TAKEN, NOW_NS, TapeRun, TapeState, new_states
 
@@ -40,18 +40,20 @@ class ReplayMarket:
         increment_ticks: Quote increment.
 
     Args:
-        tape: A tape of single orders (see `prepare_tape`), or one made ready.
+        tape: RAW_TICKS rows (see `prepare_any`), or a tape made ready.
         spec: Units of the instrument.
         bounds: First start and last moment, ns UTC; rows before build the book.
         episode_ns: Time an episode needs: starts are drawn from ``bounds[0]`` to ``bounds[1] - episode_ns``.
         refill_half_life_s: Seconds until half of the depth we took is displayed again.
         impact: What takes do to the price beyond the depth they consume (`Propagator.beyond_consumed_depth`): no
             spread, no instant part. None: consumed depth is all the impact there is.
-        queue: Who stands ahead where the tape does not tell orders one by one.
+        queue: Who stands ahead of us; by default what the tape tells, and where it does not tell orders one by one
+            cancellations come from all lots of a queue alike.
 
     Raises:
         InsufficientDataError: No two-sided book to start from within the bounds.
-        StudyError: The impact charges what the book's own depth charges already.
+        StudyError: The impact charges what the book's own depth charges already, or the queue model needs orders that
+            the tape does not tell.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class ReplayMarket:
         impact: Propagator | None = None,
         queue: QueueModel | None = None,
     ) -> None:
-        self.tape = tape if isinstance(tape, FlatTape) else prepare_tape(tape)
+        self.tape = tape if isinstance(tape, FlatTape) else prepare_any(tape)
         self.increment_ticks = spec.quote_increment_ticks
         self._bounds, self._last_start = bounds, bounds[1] - episode_ns
         states = new_states(
@@ -73,7 +75,7 @@ class ReplayMarket:
             self.increment_ticks,
             max(1.0, refill_half_life_s * 1e9),
             _parts(impact),
-            None if queue is None else queue.encoded(),
+            queue_for(self.tape, queue).encoded(),
         )
         self.run = TapeRun(self.tape.events, TapeState(*(array[0] for array in states)))
         self._counts, self._told = self.run.state.counts, list[np.ndarray]()

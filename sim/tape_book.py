@@ -127,6 +127,12 @@ def _follow(tape: EventTape, state: TapeState, first_row: int, row: int) -> None
 @njit(**ENTRY)
 def lots_at(tape: EventTape, row: int, side: int, price: int) -> int:
     """Lots the tape displays at a price after ``row`` rows."""
+    # Nearly always it is the best price.
+    best = tape.top[row, 2 * side]
+    if price == best:
+        return tape.top[row, 2 * side + 1]
+    if best == 0 or key_of(side, price) > key_of(side, best):
+        return 0
     k = min(row // NEAR_EVERY, tape.near_first.size // 2 - 1)
     first, after = tape.near_first[2 * k + side], tape.near_first[2 * k + side + 1]
     key, since = key_of(side, price), k * NEAR_EVERY

@@ -26,7 +26,7 @@ from numba import njit
 
 from feeds.schema import ACTION_CODE
 from sim.book_levels import key_of
-from sim.compile_options import ENTRY, INNER
+from sim.compile_options import ENTRY, HOT, INNER
 from sim.market import FILL_LOTS, FILL_MAKER, FILL_PRICE, FILL_TS, OWN_LOTS, OWN_PRICE, OWN_SIDE
 from sim.queue_models import EXACT, QUEUE_KIND, fills_by_quote, lots_reaching, queue_after_change, queue_after_trade
 from sim.tape_book import show_row
@@ -75,7 +75,7 @@ def rows_by(tape: EventTape, row: int, until_ns: int) -> int:
     return low
 
 
-@njit(**ENTRY)
+@njit(**HOT)
 def run_rows(tape: EventTape, state: TapeState, until_ns: int) -> bool:
     """Apply rows up to and including ``until_ns``; False where own fills have to be read before it can go on."""
     counts = state.counts
@@ -275,7 +275,7 @@ def _fill_own(state: TapeState, k: int, lots: int) -> None:
     state.own[k, OWN_LOTS] -= lots
 
 
-@njit(**ENTRY)
+@njit(**HOT)
 def drop_filled(state: TapeState) -> None:
     """Forget own orders without lots."""
     kept = 0

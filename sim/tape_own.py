@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from sim.book_levels import key_of
-from sim.compile_options import ENTRY, INNER
+from sim.compile_options import ENTRY, HOT, INNER
 from sim.market import (
     BID_DEPTH_5,
     BID_PX,
@@ -157,7 +157,14 @@ def _best_shown(tape: EventTape, state: TapeState, side: int) -> int:
     return key_of(side, state.window_key[side, at]) if at >= 0 else 0
 
 
-@njit(**ENTRY)
+@njit(**INNER)
+def best_shown(run: TapeRun, side: int) -> int:
+    """Best price displayed to us on a side, 0 where there is none: what `view_into` writes, alone."""
+    best = _best_shown(run.tape, run.state, side)
+    return best + shifted(run.state) if best else 0
+
+
+@njit(**HOT)
 def cancel(run: TapeRun, number: int, lots: int) -> int:
     """Take ``lots`` (0: all) off an own order; lots cancelled."""
     own = run.state.own

@@ -58,6 +58,15 @@ def test_clocks_that_disagree_cancel_there_and_back_but_no_answer_comes_before_i
         Latency.constant(entry_ns=4_000, response_ns=-4_001)
 
 
+def test_a_reaction_is_the_feed_and_then_the_entry_of_what_was_seen():
+    assert Latency.constant(feed_ns=-3_000, entry_ns=4_000).reaction().at(START_NS) == 1_000
+    feed, entry = Delay(np.array([0, 1_000]), np.array([100, 300])), Delay(np.array([500, 900]), np.array([10, 50]))
+    reaction = Latency(feed, entry, Delay.constant(0)).reaction()
+    for moment in (0, 1_000, 5_000):
+        known = moment + feed.at(moment)
+        assert moment + reaction.at(moment) == known + entry.at(known)
+
+
 @pytest.mark.parametrize("arrays", [([], []), ([1, 2], [3]), ([2, 1], [0, 0]), ([1, 1], [0, 0])])
 def test_a_log_that_is_no_log_is_refused(arrays):
     with pytest.raises(StudyError, match="delay"):
