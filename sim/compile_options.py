@@ -17,3 +17,8 @@ from typing import Any
 ENTRY: dict[str, Any] = {"cache": True, "_nrt": False}
 #: The same, called from kernels alone.
 INNER: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+#: A kernel that only kernels call and that is too large, or called from too many places, to be inlined.
+PART: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+#: A kernel that becomes part of its only caller before either is compiled: whatever a kernel calls is optimised again
+#: with it, so that each level of calls costs the compilation of all that is below.
+MERGED: dict[str, Any] = {**ENTRY, "inline": "always"}
