@@ -9,7 +9,7 @@ Here: `stack`, `as_stack`, `row_of`, `bound`. Not here: the states (sim/flow_sta
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,7 @@ def _row_type(stacked: Any) -> Any:
 
 
 @intrinsic
-def row_of(typingctx: Any, stacked: Any, row: Any) -> Any:
-    """Row ``row`` of a stack, for kernels: views of its memory."""
+def _row_of(typingctx: Any, stacked: Any, row: Any) -> Any:
     if not (isinstance(stacked, types.NamedTuple) and isinstance(row, types.Integer)):
         return None
     result = _row_type(stacked)
@@ -59,6 +58,10 @@ def row_of(typingctx: Any, stacked: Any, row: Any) -> Any:
         return view(context, builder, sig.args[0], args[0], at)
 
     return result(stacked, row), codegen
+
+
+#: Row ``row`` of a stack, for kernels: views of its memory.
+row_of: Callable[[Any, int], Any] = _row_of
 
 
 def bound(kernel: Any, arguments: tuple[Any, ...]) -> Any:
