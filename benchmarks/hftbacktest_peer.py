@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 REPEATS = 5
+_STEP_NS, _QUOTING_LATENCY_NS, _QUOTING_LOTS = 10_000_000, 5_000_000, 0.001
 
 
 def main(path: str, kind: str, tick: float, lowest: float, highest: float) -> dict[str, float]:
@@ -30,14 +31,15 @@ def main(path: str, kind: str, tick: float, lowest: float, highest: float) -> di
         highest: Upper bound.
 
     Returns:
-        ``hashmap_ns`` and ``array_ns`` an event; of level files also ``steps_per_s`` driven from Python by 10 ms.
+        ``hashmap_ns`` and ``array_ns`` an event; of level files also ``steps_per_s`` driven from Python by 10 ms, and
+        ``quoting_ns`` an event and ``quoting_fills`` of a maker who moves one order a side every 10 ms.
     """
     from hftbacktest import BacktestAsset, HashMapMarketDepthBacktest, ROIVectorMarketDepthBacktest
 
     events = np.load(path)
 
-    def book(array: bool) -> Any:
-        asset = BacktestAsset().data([events]).linear_asset(1.0).constant_order_latency(100_000, 100_000)
+    def book(array: bool, latency_ns: int = 100_000) -> Any:
+        asset = BacktestAsset().data([events]).linear_asset(1.0).constant_order_latency(latency_ns, latency_ns)
         asset = asset.l3_fifo_queue_model() if kind == "l3" else asset.power_prob_queue_model3(3.0)
         asset = asset.no_partial_fill_exchange().tick_size(tick).lot_size(0.001)
         asset = asset.trading_value_fee_model(0, 0).last_trades_capacity(0)
@@ -53,7 +55,34 @@ def main(path: str, kind: str, tick: float, lowest: float, highest: float) -> di
     if kind == "l2":
         seconds, steps = _best(lambda: book(True), _steps)
         figures["steps_per_s"] = steps / seconds
+        # Quotes are answered after an interval: as many own orders are on their way as rest.
+        ways = [_best(partial(book, array, _QUOTING_LATENCY_NS), _quoting()) for array in (False, True)]
+        figures["quoting_ns"] = min(seconds for seconds, _ in ways) / events.size * 1e9
+        figures["quoting_fills"] = float(ways[0][1])
     return figures
+
+
+def _quoting() -> Callable[[Any], int]:
+    from hftbacktest import GTC, LIMIT
+    from numba import njit
+
+    @njit
+    def quote(book: Any, step_ns: int, lots: float) -> int:
+        number = 1
+        while book.elapse(step_ns) == 0:
+            book.clear_inactive_orders(0)
+            depth = book.depth(0)
+            orders = book.orders(0).values()
+            while orders.has_next():
+                order = orders.get()
+                if order.cancellable:
+                    book.cancel(0, order.order_id, False)
+            book.submit_buy_order(0, number, depth.best_bid, lots, GTC, LIMIT, False)
+            book.submit_sell_order(0, number + 1, depth.best_ask, lots, GTC, LIMIT, False)
+            number += 2
+        return int(book.state_values(0).num_trades)
+
+    return lambda book: quote(book, _STEP_NS, _QUOTING_LOTS)
 
 
 def _compiled() -> Any:
@@ -71,7 +100,7 @@ def _compiled() -> Any:
 
 def _steps(book: Any) -> int:
     steps = 0
-    while book.elapse(10_000_000) == 0:
+    while book.elapse(_STEP_NS) == 0:
         depth = book.depth(0)
         _ = depth.best_bid, depth.best_ask, book.position(0)
         steps += 1

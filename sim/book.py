@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from sim.book_levels import key_of, link, reaches_opposite, resize, unlink
+from sim.book_levels import key_of, link, note_change, reaches_opposite, resize, unlink
 from sim.book_state import (
     ASK,
     BID,
@@ -53,6 +53,8 @@ def clear(book: Book) -> None:
     """Forget every order; the counters of odd events stay."""
     n = book.free.size
     for slot in range(n):
+        if book.order_state[slot] == RESTING:
+            note_change(book, slot, -book.order_size[slot], 0)
         book.order_state[slot] = FREE
         book.free[slot] = n - 1 - slot
     book.index_slots[:] = EMPTY

@@ -7,8 +7,19 @@ from __future__ import annotations
 
 from numba import njit
 
-from sim.book_state import BID, LEVELS, RESTING, Book
-from sim.compile_options import ENTRY
+from sim.book_state import (
+    BID,
+    LEVELS,
+    LOG_ENTERS,
+    LOG_LINES,
+    LOG_LOTS,
+    LOG_ORDER,
+    LOG_PRICE,
+    LOG_SIDE,
+    RESTING,
+    Book,
+)
+from sim.compile_options import ENTRY, INNER
 from sim.order_index import EMPTY
 
 
@@ -45,9 +56,21 @@ def position_of(book: Book, side: int, key: int) -> int:
     return low
 
 
+@njit(**INNER)
+def note_change(book: Book, slot: int, lots: int, enters: int) -> None:
+    """Write down that the displayed order of ``slot`` changes by ``lots``, where somebody wants to know."""
+    if book.log.shape[0] == 0:
+        return
+    line, log = book.counters[LOG_LINES], book.log
+    log[line, LOG_SIDE], log[line, LOG_PRICE] = book.order_side[slot], book.order_price[slot]
+    log[line, LOG_LOTS], log[line, LOG_ORDER], log[line, LOG_ENTERS] = lots, book.order_id[slot], enters
+    book.counters[LOG_LINES] = line + 1
+
+
 @njit(**ENTRY)
 def link(book: Book, slot: int) -> None:
     """Put the order of ``slot`` behind all others at its price, on a new level where there is none."""
+    note_change(book, slot, book.order_size[slot], 1)
     side = book.order_side[slot]
     key = key_of(side, book.order_price[slot])
     at = position_of(book, side, key)
@@ -75,6 +98,7 @@ def link(book: Book, slot: int) -> None:
 @njit(**ENTRY)
 def unlink(book: Book, slot: int) -> None:
     """Take the order of ``slot`` out of its level, and the level away with its last order."""
+    note_change(book, slot, -book.order_size[slot], 0)
     side = book.order_side[slot]
     at = position_of(book, side, key_of(side, book.order_price[slot]))
     before, behind = book.order_previous[slot], book.order_next[slot]
@@ -108,6 +132,7 @@ def _move_level(book: Book, side: int, source: int, target: int) -> None:
 def resize(book: Book, slot: int, size: int) -> None:
     """Give an order, resting or pending, a new size at its place in the queue."""
     if book.order_state[slot] == RESTING:
+        note_change(book, slot, size - book.order_size[slot], 0)
         side = book.order_side[slot]
         at = position_of(book, side, key_of(side, book.order_price[slot]))
         book.level_size[side, at] += size - book.order_size[slot]

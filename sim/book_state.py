@@ -26,7 +26,12 @@ DUPLICATE_IDS = 5
 EVER_PENDING = 6
 REFUSED_ORDERS = 7
 EVICTED_ORDERS = 8
-N_COUNTERS = 9
+LOG_LINES = 9  # lines of the log written
+N_COUNTERS = 10
+
+#: Columns of `Book.log`: side, price, signed lots, order id, 1 where the order comes to its place in the queue.
+LOG_SIDE, LOG_PRICE, LOG_LOTS, LOG_ORDER, LOG_ENTERS = 0, 1, 2, 3, 4
+LOG_COLUMNS = 5
 
 
 class Book(NamedTuple):
@@ -50,7 +55,9 @@ class Book(NamedTuple):
         level_orders: (2, m) number of orders.
         level_head: (2, m) slot that trades first.
         level_tail: (2, m) slot that trades last.
-        counters: (9,) see the index constants of this module.
+        log: (lines, `LOG_COLUMNS`) changes of the displayed queues, where there are lines; whoever wants them sees to
+            it that there is room.
+        counters: (10,) see the index constants of this module.
     """
 
     order_id: np.ndarray
@@ -70,15 +77,17 @@ class Book(NamedTuple):
     level_orders: np.ndarray
     level_head: np.ndarray
     level_tail: np.ndarray
+    log: np.ndarray
     counters: np.ndarray
 
 
-def new_book(max_orders: int, max_levels: int | None = None) -> Book:
+def new_book(max_orders: int, max_levels: int | None = None, log_lines: int = 0) -> Book:
     """An empty book.
 
     Args:
         max_orders: Orders that can be live at once.
         max_levels: Price levels a side; default: as many as orders, which is always enough.
+        log_lines: Changes that can be noted before somebody empties the log; 0: none are.
     """
     n, m = max(1, max_orders), max(1, max_levels or max_orders)
     hash_size = 1 << (2 * n).bit_length()
@@ -88,5 +97,6 @@ def new_book(max_orders: int, max_levels: int | None = None) -> Book:
     index = np.zeros(hash_size, np.int64), np.full(hash_size, EMPTY, np.int64)
     levels = [np.zeros((2, m), np.int64) for _ in range(5)]
     free = np.arange(n - 1, -1, -1, dtype=np.int64)
-    arrays = [*per_order, free, np.zeros(n, np.int64), *index, *levels, counters]
+    log = np.zeros((log_lines, LOG_COLUMNS), np.int64)
+    arrays = [*per_order, free, np.zeros(n, np.int64), *index, *levels, log, counters]
     return Book(*arrays)

@@ -148,8 +148,7 @@ def apply_level_row(ladder: LevelLadder, rows: np.ndarray, i: int) -> None:
     """Apply row ``i``."""
     state = ladder.state
     code = np.int64(rows[i]["code"])
-    if state[CROSSED_SINCE] >= 0 and rows[i]["ts_ns"] - state[CROSSED_SINCE] >= STALE_CROSS_NS:
-        _withdraw_stale(ladder)
+    withdraw_if_stale(ladder, rows[i]["ts_ns"])
     action = code & ACTION_BITS
     side = (code & SIDE_BITS) // SIDE_UNIT
     if action == LEVEL and side <= ASK:
@@ -167,6 +166,16 @@ def apply_level_row(ladder: LevelLadder, rows: np.ndarray, i: int) -> None:
             state[CROSSED_ROWS] += 1
             if state[CROSSED_SINCE] < 0:
                 state[CROSSED_SINCE] = rows[i]["ts_ns"]
+
+
+@njit(**INNER)
+def withdraw_if_stale(ladder: LevelLadder, ts_ns: int) -> bool:
+    """Uncross a cross that stands too long at ``ts_ns`` of the venue's clock; whether one did."""
+    state = ladder.state
+    if state[CROSSED_SINCE] < 0 or ts_ns - state[CROSSED_SINCE] < STALE_CROSS_NS:
+        return False
+    _withdraw_stale(ladder)
+    return True
 
 
 @njit(**INNER)

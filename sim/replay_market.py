@@ -1,12 +1,13 @@
 """A recorded day as a market to execute in: the tape's own book, exactly, with own orders laid over it.
 
-The rules by which own orders fill and take are those of sim/replay_kernel.py. Others do not react to us: what a large
-order would have done to the price beyond the depth it consumes is not in the tape.
+Rules: how own orders fill is told in sim/tape_kernel.py, what becomes of depth we took in sim/tape_depth.py, how our
+takes move the price beyond that in sim/tape_shift.py (not at all without an impact model), who stands ahead of us where
+the tape does not tell in sim/queue_models.py.
 
 Known limits: of a file that reports a few best levels (LOBSTER) the best prices and sizes are the stated ones at every
 row, the deeper levels those its messages tell of; and where a feed prints trades late (Bitstamp), we fill when told.
 
-Here: `ReplayMarket`. Not here: making a tape ready (sim/replay_tape.py), kernels.
+Here: `ReplayMarket`. Not here: making a tape ready (sim/tape_orders.py, sim/tape_levels.py), kernels (sim/tape_own.py).
 """
 
 from __future__ import annotations
@@ -14,56 +15,70 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from feeds.errors import InsufficientDataError
+from feeds.errors import InsufficientDataError, StudyError
 from feeds.instruments import InstrumentSpec
-from sim.market import (
-    OWN_COLUMNS,
-    REALISED_VAR_60S,
-    SIGNED_VOLUME_60S,
-    TRADES_60S,
-    VIEW,
-    VIEW_SAMPLE_NS,
-    VIEW_WINDOW_NS,
-    VOLUME_60S,
-)
-from sim.replay_kernel import run
-from sim.replay_own import cancel_lots, count_ahead, place_order, rewind, take_lots, write_book
-from sim.replay_rows import ROW_TS
-from sim.replay_state import FILLS, NEXT_ROW, NOW_NS, OWN_LIVE, new_replay
-from sim.replay_tape import SAVE_EVERY, SUM_SIGNED, SUM_TRADES, SUM_VOLUME, ReplayTape, prepare_tape
+from sim.impact_models import Propagator
+from sim.impact_state import parts
+from sim.market import FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.queue_models import QueueModel
+from sim.random_stream import stream_key
+from sim.tape_build import FlatTape
+from sim.tape_orders import prepare_tape
+from sim.tape_own import advance, cancel, fills_into, own_into, place, start, take, view_into
+from sim.tape_state import FILLS, MAX_FILLS, MAX_OWN, MAX_TAKEN, NOW_NS, TapeRun, TapeState, new_states
 
 REFILL_HALF_LIFE_S = 10.0
+_ROUNDING_STREAM = 0
 
 
 class ReplayMarket:
     """One instrument-day; implements `sim.market.Market`.
 
+    Attributes:
+        tape: The tape; markets of one tape can share it.
+        run: The tape and this market's state, for the kernels of sim/tape_own.py.
+        increment_ticks: Quote increment.
+
     Args:
-        tape: A tape (see `prepare_tape`), or one made ready: several markets can share it.
+        tape: A tape of single orders (see `prepare_tape`), or one made ready.
         spec: Units of the instrument.
         bounds: First start and last moment, ns UTC; rows before build the book.
         episode_ns: Time an episode needs: starts are drawn from ``bounds[0]`` to ``bounds[1] - episode_ns``.
-        refill_half_life_s: Seconds until half of the depth we took is displayed again. Consumed depth is all the impact
-            this market has; the half life is how long it lasts.
+        refill_half_life_s: Seconds until half of the depth we took is displayed again.
+        impact: What takes do to the price beyond the depth they consume (`Propagator.beyond_consumed_depth`): no
+            spread, no instant part. None: consumed depth is all the impact there is.
+        queue: Who stands ahead where the tape does not tell orders one by one.
 
     Raises:
         InsufficientDataError: No two-sided book to start from within the bounds.
+        StudyError: The impact charges what the book's own depth charges already.
     """
 
     def __init__(
         self,
-        tape: pl.DataFrame | ReplayTape,
+        tape: pl.DataFrame | FlatTape,
         spec: InstrumentSpec,
         bounds: tuple[int, int],
         episode_ns: int = 0,
         refill_half_life_s: float = REFILL_HALF_LIFE_S,
+        impact: Propagator | None = None,
+        queue: QueueModel | None = None,
     ) -> None:
-        self.tape = tape if isinstance(tape, ReplayTape) else prepare_tape(tape)
+        self.tape = tape if isinstance(tape, FlatTape) else prepare_tape(tape)
         self.increment_ticks = spec.quote_increment_ticks
-        self._stamps = np.ascontiguousarray(self.tape.rows[:, ROW_TS])
         self._bounds, self._last_start = bounds, bounds[1] - episode_ns
-        self._replay = new_replay(self.tape, max(1.0, refill_half_life_s * 1e9))
-        self._state, self._told, self._view = self._replay.state, list[np.ndarray](), np.zeros(VIEW)
+        states = new_states(
+            1,
+            self.tape.most_levels,
+            self.increment_ticks,
+            max(1.0, refill_half_life_s * 1e9),
+            _parts(impact),
+            None if queue is None else queue.encoded(),
+        )
+        self.run = TapeRun(self.tape.events, TapeState(*(array[0] for array in states)))
+        self._counts, self._told = self.run.state.counts, list[np.ndarray]()
+        self._view, self._own = np.zeros(VIEW), np.zeros((MAX_OWN, OWN_COLUMNS), np.int64)
+        self._fills = np.zeros((MAX_FILLS, FILL_COLUMNS), np.int64)
         if self._start_from(bounds[0]) > self._last_start:
             raise InsufficientDataError(
                 f"replay of {spec.id}",
@@ -76,7 +91,7 @@ class ReplayMarket:
     @property
     def now_ns(self) -> int:
         """See `Market`."""
-        return int(self._state[NOW_NS])
+        return int(self._counts[NOW_NS])
 
     def end_ns(self) -> int:
         """See `Market`; the end of the bounds, also where the tape ends before."""
@@ -85,17 +100,13 @@ class ReplayMarket:
     def reset(self, seed: int) -> None:
         """See `Market`; starts are uniform in time, moved to the next moment with a two-sided book."""
         random = np.random.default_rng(seed)
-        start = self._start_from(int(random.integers(self._bounds[0], self._last_start, endpoint=True)))
-        self.reset_at(start if start <= self._last_start else self._start_from(self._bounds[0]))
+        begin = self._start_from(int(random.integers(self._bounds[0], self._last_start, endpoint=True)))
+        self.reset_at(begin if begin <= self._last_start else self._start_from(self._bounds[0]), seed)
 
-    def reset_at(self, start_ns: int) -> None:
+    def reset_at(self, start_ns: int, seed: int = 0) -> None:
         """Start at a given moment, all rows up to and including it applied."""
-        save = max(0, int(np.searchsorted(self._stamps, start_ns, side="right")) - 1) // SAVE_EVERY
-        rewind(self._replay, self.tape.saved[save], int(self.tape.anonymous[save]), save * SAVE_EVERY)
         self._told.clear()
-        # The clock is that of the start also where the tape begins later.
-        self._state[NOW_NS] = min(self.now_ns, start_ns)
-        run(self._replay, start_ns)
+        start(self.run, start_ns, np.uint64(stream_key(seed & 0x7FFFFFFFFFFFFFFF, _ROUNDING_STREAM)))
 
     def advance(self, until_ns: int) -> None:
         """See `Market`."""
@@ -106,74 +117,68 @@ class ReplayMarket:
                 expected=f"at most {self._bounds[1]}",
                 remedy="Start earlier, or give a longer period.",
             )
-        while until_ns > self._state[NOW_NS] and not run(self._replay, until_ns):
+        while not advance(self.run, until_ns):
             self._keep_fills()
 
     def take(self, side: int, lots: int) -> int:
         """See `Market`; at most through 1,024 prices that still lack lots."""
-        filled = 0
-        while filled < lots:
-            got = take_lots(self._replay, side, lots - filled)
-            filled += got
-            if filled < lots:
-                if got == 0 and not self._state[FILLS]:
-                    break
-                self._keep_fills()
-        return filled
+        if self._counts[FILLS] > MAX_FILLS - MAX_TAKEN:
+            self._keep_fills()
+        return int(take(self.run, side, lots))
 
     def place(self, side: int, price_ticks: int, lots: int) -> int:
         """See `Market`; also -1 where 64 own orders rest already."""
-        return int(place_order(self._replay, side, price_ticks, lots))
+        return int(place(self.run, side, price_ticks, lots))
 
     def cancel(self, number: int, lots: int = 0) -> int:
         """See `Market`."""
-        return int(cancel_lots(self._replay, number, lots))
+        return int(cancel(self.run, number, lots))
 
     def own_orders(self) -> np.ndarray:
         """See `Market`."""
-        count_ahead(self._replay)
-        return self._replay.own[: self._state[OWN_LIVE], :OWN_COLUMNS].copy()
+        return self._own[: own_into(self.run, self._own)].copy()
 
     def fills(self) -> np.ndarray:
         """See `Market`."""
         if not self._told:
-            told = self._replay.fills[: self._state[FILLS]].copy()
-            self._state[FILLS] = 0
-            return told
+            return self._fills[: fills_into(self.run, self._fills)].copy()
         self._keep_fills()
         told = np.concatenate(self._told)
         self._told.clear()
         return told
 
     def view(self) -> np.ndarray:
-        """See `Market`; volumes and mids are those of the tape, our own trades are not in them."""
-        view, tape = self._view, self.tape
-        write_book(self._replay, view)
-        now = self.now_ns
-        before = int(np.searchsorted(self._stamps, now - VIEW_WINDOW_NS, side="right"))
-        traded = (tape.sums[self._state[NEXT_ROW]] - tape.sums[before]).tolist()
-        view[SIGNED_VOLUME_60S], view[VOLUME_60S], view[TRADES_60S] = (
-            traded[SUM_SIGNED],
-            traded[SUM_VOLUME],
-            traded[SUM_TRADES],
-        )
-        last = now // VIEW_SAMPLE_NS - tape.first_second
-        first = -((VIEW_WINDOW_NS - now) // VIEW_SAMPLE_NS) - tape.first_second
-        top = tape.variance.size - 1
-        view[REALISED_VAR_60S] = tape.variance[min(max(last, 0), top)] - tape.variance[min(max(first, 0), top)]
-        return view.copy()
+        """See `Market`; volumes and mids are those of the tape, our own trades and our shift are not in them."""
+        view_into(self.run, self._view)
+        return self._view.copy()
 
     def _keep_fills(self) -> None:
-        self._told.append(self._replay.fills[: self._state[FILLS]].copy())
-        self._state[FILLS] = 0
+        self._told.append(self._fills[: fills_into(self.run, self._fills)].copy())
 
     def _start_from(self, moment_ns: int) -> int:
         """The first moment from ``moment_ns`` on with a two-sided book; after the end where there is none."""
+        stamps, quoted = self.tape.events.ts_ns, self.tape.events.quoted
         while True:
-            row = int(np.searchsorted(self._stamps, moment_ns, side="right")) - 1
-            quoted = int(self.tape.quoted[max(row, 0)])
-            if quoted == row:
+            row = int(np.searchsorted(stamps, moment_ns, side="right")) - 1
+            at = int(quoted[max(row, 0)])
+            if at == row:
                 return moment_ns
-            if quoted == self._stamps.size:
+            if at == stamps.size:
                 return self._bounds[1] + 1
-            moment_ns = int(self._stamps[quoted])
+            moment_ns = int(stamps[at])
+
+
+def _parts(impact: Propagator | None) -> np.ndarray | None:
+    """(parts, 2): ticks per lot and rate per second of an impact that only shifts prices."""
+    if impact is None:
+        return None
+    if impact.half_spread_ticks or impact.instant_ticks_per_lot:
+        raise StudyError(
+            "impact laid over a replay",
+            received=f"a half spread of {impact.half_spread_ticks} and {impact.instant_ticks_per_lot} instant ticks",
+            expected="0 of both: the book we walk through charges them",
+            remedy="Use Propagator.beyond_consumed_depth.",
+        )
+    weights, rates = parts(impact)
+    moves = weights > 0
+    return np.stack([weights[moves], rates[moves]], axis=1) if moves.any() else None

@@ -14,7 +14,7 @@ from sim.flow_market import FlowMarket
 from sim.flow_params import FlowParams
 from sim.market import BUY, FILL_LOTS, FILL_MAKER, FILL_PRICE, SELL
 from sim.replay_market import ReplayMarket
-from sim.replay_tape import prepare_tape
+from sim.tape_orders import prepare_tape
 from tests.support.tapes import SPEC, fifo_tape, mirrored, span
 
 S = 1_000_000_000

@@ -18,7 +18,8 @@ from sim.market import (
     TRADES_60S,
     VOLUME_60S,
 )
-from sim.replay_market import ReplayMarket, prepare_tape
+from sim.replay_market import ReplayMarket
+from sim.tape_orders import prepare_tape
 from tests.support.raw_events import MS, START_NS, order, random_orders, raw_frame, trade
 from tests.support.tapes import SPEC, book_tape
 

@@ -19,9 +19,8 @@ from sim.market import (
     SELL,
 )
 from sim.replay import with_book
-from sim.replay_market import ReplayMarket, prepare_tape
-from sim.replay_rows import ROW_HIT
-from sim.replay_tape import SAVE_EVERY
+from sim.replay_market import ReplayMarket
+from sim.tape_orders import prepare_tape
 from tests.support.raw_events import MS, START_NS, order, random_orders
 from tests.support.reference_replay import ReferenceReplay, table
 from tests.support.tapes import SPEC, book_tape, fifo_tape, lobster_tape, span
@@ -107,10 +106,9 @@ def test_a_file_of_the_best_levels_alone_is_replayed_with_its_stated_best_prices
     assert 0 < market.tape.corrected_rows < tape.height / 2
 
 
-def test_a_start_from_a_saved_book_equals_a_replay_from_the_first_row():
-    tape = fifo_tape(8, events=2 * SAVE_EVERY + 700)
+def test_a_start_late_in_the_tape_equals_a_replay_from_the_first_row():
+    tape = fifo_tape(8, events=4_000)
     ready, bounds = prepare_tape(tape), span(tape)
-    assert len(ready.saved) == 3
     late = bounds[1] - 20 * S
     direct, gradual = (ReplayMarket(ready, SPEC, bounds) for _ in range(2))
     direct.reset_at(late)
@@ -147,10 +145,21 @@ def test_a_tape_cut_at_a_moment_gives_the_same_market_until_then():
 def test_what_is_ready_before_a_cut_does_not_depend_on_what_follows():
     tape = fifo_tape(9, events=3_000)
     whole, short = prepare_tape(tape), prepare_tape(tape.head(2_000))
-    np.testing.assert_array_equal(whole.sums[:2_001], short.sums)
-    np.testing.assert_array_equal(whole.rows[:2_000, ROW_HIT], short.rows[:, ROW_HIT])
+    for name in (
+        "ts_ns",
+        "top",
+        "depth",
+        "sums",
+        "change_first",
+        "change_lots",
+        "change_entered",
+        "exec_hit",
+        "near_price",
+    ):
+        cut = getattr(short.events, name)
+        np.testing.assert_array_equal(getattr(whole.events, name)[: len(cut)], cut)
     # The last sample of the short tape lies after its last row.
-    np.testing.assert_array_equal(whole.variance[: short.variance.size - 1], short.variance[:-1])
+    np.testing.assert_array_equal(whole.events.variance[: short.events.variance.size - 1], short.events.variance[:-1])
 
 
 def test_starts_lie_within_the_bounds_and_differ_by_seed():

@@ -15,7 +15,7 @@ from tests.sim.test_book import twin_apply
 
 
 class ReferenceReplay:
-    """Own orders and missing lots over a tape without corrections; the rules of sim/replay_kernel.py."""
+    """Own orders and missing lots over a tape without corrections; the rules of sim/tape_kernel.py."""
 
     def __init__(self, tape: pl.DataFrame, half_life_s: float, start_ns: int) -> None:
         self.rows = tape.with_columns(clock=pl.col("ts_recv").cum_max()).to_dicts()
@@ -35,7 +35,7 @@ class ReferenceReplay:
             self._fill_by_execution(row)
             self._follow(row)
             self.at += 1
-            self._cap(row["price"])
+            self._cap()
             self._fill_by_quote()
         self.now = max(self.now, until_ns)
 
@@ -141,21 +141,21 @@ class ReferenceReplay:
 
     def _left(self, key: tuple[int, int]) -> float:
         lots, since = self.lacking.get(key, (0.0, self.now))
-        return lots * 0.5 ** ((self.now - since) / self.half_life_ns)
+        left = lots * 0.5 ** ((self.now - since) / self.half_life_ns)
+        return left if left >= 0.5 else 0.0
 
     def _missing(self, side: int, price: int) -> int:
         return int(self._left((side, price)) + 0.5)
 
     def _consume(self, side: int, price: int, lots: int) -> None:
         self.lacking[side, price] = self._left((side, price)) + lots, self.now
+        self._cap()
 
-    def _cap(self, price: int) -> None:
+    def _cap(self) -> None:
         for key in list(self.lacking):
             size = dict(self.book.levels(key[0])).get(key[1], 0)
-            if key[1] == price and self._left(key) > size:
+            if self._left(key) > size:
                 self.lacking[key] = float(size), self.now
-            if self._left(key) < 0.5:
-                del self.lacking[key]
 
 
 def table(rows: list) -> np.ndarray:
