@@ -9,9 +9,9 @@ from sim.execution_task import ExecutionTask
 from sim.market import BUY, SELL, DeepMarket
 from sim.market_kernels import KernelMarket
 from sim.observation import FULL
-from tests.support.env_pairs import GRID, TASK, S, flow, linear, pair
+from tests.support.env_pairs import GRID, TASK, S, flow, linear, pair, replay
 
-MAKERS = (flow, linear)
+MAKERS = (flow, linear, replay)
 
 
 @pytest.fixture(scope="module", params=MAKERS, ids=lambda make: make.__name__)
@@ -115,6 +115,6 @@ def test_mistakes_are_told_as_in_plain_python(envs):
 
 
 def test_a_market_that_ends_too_early_is_refused(envs):
-    task = ExecutionTask(TASK.horizon_ns + S, 6, 300)
+    task = ExecutionTask(TASK.horizon_ns + 3_600 * S, 6, 300)
     with pytest.raises(InsufficientDataError, match="Shorten the horizon"):
         ExecutionEnv(envs[0].market, task).reset(seed=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from sim.flow_market import FlowMarket
 from sim.flow_params import FlowParams
 from sim.impact_market import LinearImpactMarket
 from sim.impact_models import Decay, Propagator
+from sim.replay_market import ReplayMarket
+from sim.tape_orders import prepare_tape
+from tests.support.tapes import SPEC, fifo_tape
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -35,6 +39,22 @@ def flow() -> FlowMarket:
 def linear() -> LinearImpactMarket:
     model = Propagator(5.0, 0.02, 0.05, (Decay(0.1, 0.2), Decay(0.03, 0.01)))
     return LinearImpactMarket(model, start_mid_ticks=100_000, volatility_ticks=10.0, horizon_s=TASK.episode_ns / S)
+
+
+def replay() -> ReplayMarket:
+    """A venue's day of single orders."""
+    tape = _tape()
+    return ReplayMarket(tape, SPEC, _bounds(), TASK.episode_ns, refill_half_life_s=2.0)
+
+
+@functools.cache
+def _tape() -> Any:
+    return prepare_tape(fifo_tape(12, events=4_000))
+
+
+def _bounds() -> tuple[int, int]:
+    stamps = _tape().events.ts_ns
+    return int(stamps[12]), int(stamps[-1])
 
 
 def pair(make: Callable[[], Any], task: ExecutionTask = TASK, **more: Any) -> tuple[ExecutionEnv, ExecutionEnv]:
