@@ -9,7 +9,7 @@ Here: `stack`, `as_stack`, `row_of`, `bound`. Not here: the states (sim/flow_sta
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def _row_of(typingctx: Any, stacked: Any, row: Any) -> Any:
 
 
 #: Row ``row`` of a stack, for kernels: views of its memory.
-row_of: Callable[[Any, int], Any] = _row_of
+row_of: Any = _row_of
 
 
 def bound(kernel: Any, arguments: tuple[Any, ...]) -> Any:
