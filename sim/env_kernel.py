@@ -85,6 +85,7 @@ from sim.market_kernels import (
     now_ns,
     own_into,
     place,
+    quotes_into,
     start,
     take,
     view_into,
@@ -167,7 +168,7 @@ def _begin(
     if settings.whole[END_NS] < began_ns + settings.whole[HORIZON_NS] + settings.whole[LATENCY_NS]:
         counts[STATUS], counts[ENDED] = TOO_SHORT, 1
         return
-    _look(shared, own, settings, episodes, i)
+    _look(shared, own, settings, episodes, i, False)
     if sums[MID] == 0.0:
         counts[STATUS], counts[ENDED] = ONE_SIDED, 1
         return
@@ -188,14 +189,15 @@ def _step(shared: Any, own: Any, settings: Settings, episodes: Episodes, i: int,
     sums[PREVIOUS_MID] = sums[MID]
     price = _resting_price(settings, episodes, i, wanted[2])
     began_ns = counts[ARRIVAL_NS] + settings.whole[HORIZON_NS] * counts[DECISION] // settings.whole[DECISIONS]
-    _run_to(shared, own, settings, episodes, i, began_ns + settings.whole[LATENCY_NS])
+    # Where the take leaves something, all but the best prices is read at the next decision only.
+    _run_to(shared, own, settings, episodes, i, began_ns + settings.whole[LATENCY_NS], wanted[0])
     _apply(shared, own, settings, episodes, i, wanted, price)
     exposed = counts[LEFT] / settings.whole[PARENT]
     counts[DECISION] += 1
     is_last = counts[DECISION] == settings.whole[DECISIONS]
     if counts[LEFT] > 0:
         until = counts[ARRIVAL_NS] + settings.whole[HORIZON_NS] * counts[DECISION] // settings.whole[DECISIONS]
-        _run_to(shared, own, settings, episodes, i, until)
+        _run_to(shared, own, settings, episodes, i, until, settings.whole[PARENT])
         if is_last:
             _run_to(
                 shared,
@@ -204,6 +206,7 @@ def _step(shared: Any, own: Any, settings: Settings, episodes: Episodes, i: int,
                 episodes,
                 i,
                 counts[ARRIVAL_NS] + settings.whole[HORIZON_NS] + settings.whole[LATENCY_NS],
+                settings.whole[PARENT],
             )
             _keep(shared, own, episodes, i, 0, 0)
             if counts[LEFT] > 0:
@@ -228,22 +231,26 @@ def _is_bps(sums: np.ndarray) -> float:
 
 
 @njit(**PART)
-def _look(shared: Any, own: Any, settings: Settings, episodes: Episodes, i: int) -> None:
+def _look(shared: Any, own: Any, settings: Settings, episodes: Episodes, i: int, briefly: bool) -> None:
     view = episodes.seen[i]
-    view_into(shared, own, view)
-    if settings.whole[NEEDS_DEPTHS] > 0:
-        depths_into(shared, own, episodes.depths[i])
+    if briefly:
+        quotes_into(shared, own, view)
+    else:
+        view_into(shared, own, view)
+        if settings.whole[NEEDS_DEPTHS] > 0:
+            depths_into(shared, own, episodes.depths[i])
     if view[BID_PX] > 0 and view[ASK_PX] > 0:
         episodes.sums[i, MID] = (view[BID_PX] + view[ASK_PX]) / 2
 
 
 @njit(**PART)
-def _run_to(shared: Any, own: Any, settings: Settings, episodes: Episodes, i: int, until_ns: int) -> None:
+def _run_to(shared: Any, own: Any, settings: Settings, episodes: Episodes, i: int, until_ns: int, enough: int) -> None:
+    """Run, book what filled on the way against the mid before, and look: briefly where more than ``enough`` is left."""
     if until_ns > now_ns(shared, own):
         while not advance(shared, own, until_ns):
             _collect(shared, own, settings, episodes, i)
         _collect(shared, own, settings, episodes, i)
-        _look(shared, own, settings, episodes, i)
+        _look(shared, own, settings, episodes, i, episodes.counts[i, LEFT] > enough)
 
 
 @njit(**PART)

@@ -14,7 +14,7 @@ from numba import njit
 
 from sim.compile_options import MERGED, PART
 from sim.flow_kernel import run, start
-from sim.flow_own import cancel_own, own_into, place_own, take_into, write_depths, write_view
+from sim.flow_own import cancel_own, own_into, place_own, take_into, write_depths, write_quotes, write_view
 from sim.flow_params import FlowParams
 from sim.flow_state import MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE, FlowState, FlowTables, new_state, stream_keys
 from sim.market_kernels import CompiledMarket, register
@@ -134,6 +134,11 @@ def _fills_into(shared: FlowShared, own: FlowOwn, out: np.ndarray) -> int:
 
 
 @njit(**MERGED)
+def _quotes_into(shared: FlowShared, own: FlowOwn, view: np.ndarray) -> None:
+    write_quotes(own.state, view)
+
+
+@njit(**MERGED)
 def _view_into(shared: FlowShared, own: FlowOwn, view: np.ndarray) -> None:
     write_view(own.state, view)
 
@@ -157,6 +162,7 @@ register(
     cancel=_cancel,
     own_into=_own_into,
     fills_into=_fills_into,
+    quotes_into=_quotes_into,
     view_into=_view_into,
     depths_into=_depths_into,
     now_ns=_now_ns,

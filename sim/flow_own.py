@@ -195,11 +195,18 @@ def best_of_others(state: FlowState, side: int) -> int:
 
 
 @njit(**ENTRY)
+def write_quotes(state: FlowState, view: np.ndarray) -> None:
+    """Fill the places of ``view`` that are the book's: everybody else's."""
+    view[:SIGNED_VOLUME_60S] = 0.0
+    _write_side(state, BID, view, BID_PX, BID_SZ, BID_DEPTH_5)
+    _write_side(state, ASK, view, ASK_PX, ASK_SZ, ASK_DEPTH_5)
+
+
+@njit(**ENTRY)
 def write_view(state: FlowState, view: np.ndarray) -> None:
     """Fill ``view`` in the layout of sim/market.py: everybody else's book, the flow's trades."""
     view[:] = 0.0
-    _write_side(state, BID, view, BID_PX, BID_SZ, BID_DEPTH_5)
-    _write_side(state, ASK, view, ASK_PX, ASK_SZ, ASK_DEPTH_5)
+    write_quotes(state, view)
     oldest = state.counts[NOW_NS] - VIEW_WINDOW_NS
     ring = state.trades.shape[0]
     for i in range(state.counts[TRADES] - 1, max(-1, state.counts[TRADES] - 1 - ring), -1):

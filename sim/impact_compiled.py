@@ -171,6 +171,12 @@ def _quotes(shared: LinearShared, own: LinearOwn) -> tuple[int, int]:
     return math.ceil((mid - half) / step) * step, math.floor((mid + half) / step) * step
 
 
+@njit(**MERGED)
+def _quotes_into(shared: LinearShared, own: LinearOwn, view: np.ndarray) -> None:
+    bid, ask = _quotes(shared, own)
+    view[BID_PX], view[ASK_PX] = max(bid, 0), max(ask, 0)
+
+
 @njit(**PART)
 def _view_into(shared: LinearShared, own: LinearOwn, view: np.ndarray) -> None:
     view[:] = 0.0
@@ -213,6 +219,7 @@ register(
     cancel=_cancel,
     own_into=_own_into,
     fills_into=_fills_into,
+    quotes_into=_quotes_into,
     view_into=_view_into,
     depths_into=_depths_into,
     now_ns=_now_ns,

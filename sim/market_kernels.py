@@ -26,7 +26,8 @@ from sim.market import Market
 
 _KERNELS: dict[type, dict[str, Callable[..., Any]]] = {}
 _NAMES = (
-    "start", "advance", "take", "place", "cancel", "own_into", "fills_into", "view_into", "depths_into", "now_ns",
+    "start", "advance", "take", "place", "cancel", "own_into", "fills_into", "quotes_into", "view_into", "depths_into",
+    "now_ns",
 )  # fmt: skip
 
 
@@ -103,6 +104,11 @@ def fills_into(shared: Any, own: Any, out: np.ndarray) -> int:
     raise NotImplementedError
 
 
+def quotes_into(shared: Any, own: Any, view: np.ndarray) -> None:
+    """Write only the best prices of `view_into` to ``view``; its other places may be left or written."""
+    raise NotImplementedError
+
+
 def view_into(shared: Any, own: Any, view: np.ndarray) -> None:
     """Write the view to ``view`` (`VIEW`,) float64."""
     raise NotImplementedError
@@ -158,6 +164,12 @@ def _own_into(shared: Any, own: Any, out: Any) -> Any:
 def _fills_into(shared: Any, own: Any, out: Any) -> Any:
     kernel = _kernel(own, "fills_into")
     return kernel and (lambda shared, own, out: kernel(shared, own, out))
+
+
+@overload(quotes_into, strict=False, inline="always")
+def _quotes_into(shared: Any, own: Any, view: Any) -> Any:
+    kernel = _kernel(own, "quotes_into")
+    return kernel and (lambda shared, own, view: kernel(shared, own, view))
 
 
 @overload(view_into, strict=False, inline="always")

@@ -14,7 +14,19 @@ from numba import njit
 
 from sim.compile_options import MERGED
 from sim.market_kernels import CompiledMarket, register
-from sim.tape_own import advance, cancel, depths_into, fills_into, now_ns, own_into, place, start, take, view_into
+from sim.tape_own import (
+    advance,
+    cancel,
+    depths_into,
+    fills_into,
+    now_ns,
+    own_into,
+    place,
+    quotes_into,
+    start,
+    take,
+    view_into,
+)
 from sim.tape_state import EventTape, TapeRun, TapeState
 
 
@@ -72,6 +84,11 @@ def _fills_into(shared: EventTape, own: TapeState, out: np.ndarray) -> int:
 
 
 @njit(**MERGED)
+def _quotes_into(shared: EventTape, own: TapeState, view: np.ndarray) -> None:
+    quotes_into(TapeRun(shared, own), view)
+
+
+@njit(**MERGED)
 def _view_into(shared: EventTape, own: TapeState, view: np.ndarray) -> None:
     view_into(TapeRun(shared, own), view)
 
@@ -95,6 +112,7 @@ register(
     cancel=_cancel,
     own_into=_own_into,
     fills_into=_fills_into,
+    quotes_into=_quotes_into,
     view_into=_view_into,
     depths_into=_depths_into,
     now_ns=_now_ns,
