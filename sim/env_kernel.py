@@ -139,11 +139,10 @@ def play(
 
 @njit(**ENTRY)
 def _keep_last(episodes: Episodes, i: int) -> None:
-    last = episodes.last
-    _copy(episodes.counts[i], last.counts[i])
-    _copy(episodes.sums[i], last.sums[i])
-    _copy(episodes.path[i], last.path[i])
-    _copy(episodes.observed[i], last.observed[i])
+    _copy(episodes.counts[i], episodes.last.counts[i])
+    _copy(episodes.sums[i], episodes.last.sums[i])
+    _copy(episodes.path[i], episodes.last.path[i])
+    _copy(episodes.observed[i], episodes.last.observed[i])
 
 
 # An assignment of arrays would allocate.
@@ -199,15 +198,8 @@ def _step(shared: Any, own: Any, settings: Settings, episodes: Episodes, i: int,
         until = counts[ARRIVAL_NS] + settings.whole[HORIZON_NS] * counts[DECISION] // settings.whole[DECISIONS]
         _run_to(shared, own, settings, episodes, i, until, settings.whole[PARENT])
         if is_last:
-            _run_to(
-                shared,
-                own,
-                settings,
-                episodes,
-                i,
-                counts[ARRIVAL_NS] + settings.whole[HORIZON_NS] + settings.whole[LATENCY_NS],
-                settings.whole[PARENT],
-            )
+            at_end = until + settings.whole[LATENCY_NS]
+            _run_to(shared, own, settings, episodes, i, at_end, settings.whole[PARENT])
             _keep(shared, own, episodes, i, 0, 0)
             if counts[LEFT] > 0:
                 take(shared, own, counts[SIDE], counts[LEFT])
