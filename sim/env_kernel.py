@@ -1,11 +1,9 @@
 """Episodes of execution in compiled form: sim/execution_env.py, step by step, for many markets in one call.
 
 What happens in a row depends on its own market and instructions alone, so neither their number nor their order matters.
-The rules (when an instruction arrives, what it cancels, what a fill is held against) are told in the class
-`sim.execution_env.ExecutionEnv`, which is also the twin in plain Python that tests compare with.
+The rules are told in the class `sim.execution_env.ExecutionEnv`; sim/plain_episode.py is the twin in plain Python.
 
-Here: kernels. Not here: structures (sim/env_state.py), what is seen (sim/env_observation.py), Gymnasium's forms
-(sim/vector_env.py, sim/compiled_episode.py).
+Here: kernels. Not here: structures (sim/env_state.py), what is seen (sim/env_observation.py), Gymnasium's forms.
 """
 
 from __future__ import annotations
@@ -145,7 +143,6 @@ def _keep_last(episodes: Episodes, i: int) -> None:
     _copy(episodes.observed[i], episodes.last.observed[i])
 
 
-# An assignment of arrays would allocate.
 @njit(**INNER)
 def _copy(source: np.ndarray, target: np.ndarray) -> None:
     for k in range(source.size):
@@ -158,9 +155,7 @@ def _begin(
 ) -> None:
     counts, sums = episodes.counts[i], episodes.sums[i]
     start(shared, own, opening)
-    counts[:] = 0
-    sums[:] = 0.0
-    episodes.path[i] = 0.0
+    counts[:], sums[:], episodes.path[i] = 0, 0.0, 0.0
     began_ns = now_ns(shared, own)
     counts[SIDE], counts[LEFT] = side, settings.whole[PARENT]
     counts[ARRIVAL_NS] = counts[CLOCK_NS] = began_ns
@@ -172,8 +167,7 @@ def _begin(
         counts[STATUS], counts[ENDED] = ONE_SIDED, 1
         return
     sums[ARRIVAL_MID] = sums[PREVIOUS_MID] = sums[MID]
-    sums[UNIT] = _BPS / (sums[MID] * settings.whole[PARENT])
-    episodes.path[i, 0] = 1.0
+    sums[UNIT], episodes.path[i, 0] = _BPS / (sums[MID] * settings.whole[PARENT]), 1.0
     episodes.resting[i] = 0
     observe_row(settings, episodes, i)
 
@@ -248,15 +242,14 @@ def _run_to(shared: Any, own: Any, settings: Settings, episodes: Episodes, i: in
 @njit(**PART)
 def _collect(shared: Any, own: Any, settings: Settings, episodes: Episodes, i: int) -> None:
     """Book own fills against the mid before."""
-    told = episodes.told
     while True:
-        n = fills_into(shared, own, told)
+        n = fills_into(shared, own, episodes.told)
         if n < 0:
             episodes.counts[i, STATUS] = FILLS_LOST
             return
         for k in range(n):
-            _book(settings, episodes, i, told[k])
-        if n < told.shape[0]:
+            _book(settings, episodes, i, episodes.told[k])
+        if n < episodes.told.shape[0]:
             return
 
 
@@ -269,8 +262,9 @@ def _book(settings: Settings, episodes: Episodes, i: int, fill: np.ndarray) -> N
     sums[FEES_BPS] += sums[UNIT] * lots * price * fee_bps / _BPS
     if maker == 0:
         touch = view[ASK_PX] if counts[SIDE] == BUY else view[BID_PX]
-        sign = 1.0 if counts[SIDE] == BUY else -1.0
-        sums[WALK_BPS] += sign * sums[UNIT] * lots * (price - touch) if touch > 0 else 0.0
+        sums[WALK_BPS] += (
+            (1.0 if counts[SIDE] == BUY else -1.0) * sums[UNIT] * lots * (price - touch) if touch > 0 else 0.0
+        )
     counts[LEFT] -= lots
     counts[MAKER_LOTS] += lots * maker
     n = counts[FILLS]
