@@ -12,11 +12,23 @@ from __future__ import annotations
 import numpy as np
 
 from feeds.errors import InsufficientDataError
+from sim.flow_compiled import FlowOwn, compiled_flow, new_scratch
 from sim.flow_kernel import NS, run, start
-from sim.flow_own import cancel_own, own_table, place_own, take_own, write_view
+from sim.flow_own import cancel_own, own_into, place_own, take_into, write_depths, write_view
 from sim.flow_params import FlowParams
-from sim.flow_state import MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE, new_state, opening_spread, stream_keys, tables_of
-from sim.market import FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.flow_state import (
+    MAX_OWN,
+    MAX_OWN_FILLS,
+    NOW_NS,
+    OWN_FILLS,
+    OWN_LIVE,
+    new_state,
+    opening_spread,
+    stream_keys,
+    tables_of,
+)
+from sim.market import DEPTHS, FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.market_kernels import CompiledMarket
 
 #: A whole second of UTC, so that the seconds of the flow are those of the view: 2026-03-02 15:00.
 START_NS = 1_772_463_600 * NS
@@ -56,7 +68,8 @@ class FlowMarket:
         self._horizon_ns = int(horizon_s * NS)
         self._spread = opening_spread(params)
         self._tables = tables_of(params)
-        self._state = new_state(params, 0)
+        self._own = FlowOwn(new_state(params, 0), new_scratch())
+        self._state = self._own.state
         self.reset(0)
 
     @property
@@ -88,7 +101,7 @@ class FlowMarket:
 
     def take(self, side: int, lots: int) -> int:
         """Trade at once against what others display; own orders opposite are cancelled first. Lots filled."""
-        return int(take_own(self._state, self._tables, side, lots))
+        return int(take_into(self._state, self._tables, self._own.scratch, side, lots))
 
     def place(self, side: int, price_ticks: int, lots: int) -> int:
         """Rest an order behind what is displayed at its price; its number, -1 where it would trade."""
@@ -102,7 +115,8 @@ class FlowMarket:
         """(n, 5) int64 in the layout of sim/market.py, oldest first."""
         if not self._state.counts[OWN_LIVE]:
             return np.zeros((0, OWN_COLUMNS), np.int64)
-        return own_table(self._state)
+        table = np.zeros((MAX_OWN, OWN_COLUMNS), np.int64)
+        return table[: own_into(self._state, table)]
 
     def fills(self) -> np.ndarray:
         """(m, 4) int64 in the layout of sim/market.py: own fills since the last call."""
@@ -128,3 +142,14 @@ class FlowMarket:
     def end_ns(self) -> int:
         """The end of the horizon after the present reset."""
         return self._start_ns + self._horizon_ns
+
+    def compiled(self) -> CompiledMarket:
+        """This market for kernels, see sim/market_kernels.py."""
+        opening = (self._start_ns, self._warm_up_s, self._spread, self._mid)
+        return compiled_flow(self.params, self._tables, self._own, opening, self.end_ns())
+
+    def depths(self) -> np.ndarray:
+        """(2, `DEPTHS`) float64, see `DeepMarket`; everybody else's lots."""
+        out = np.zeros((2, DEPTHS))
+        write_depths(self._state, out)
+        return out
