@@ -16,8 +16,8 @@ from feeds.errors import InsufficientDataError
 from sim.book import best_size
 from sim.book_events import SWEEP, TAKE
 from sim.flow_market import START_NS
-from sim.flow_own import cancel_own, own_table, place_own, take_own, write_view
-from sim.flow_state import MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE
+from sim.flow_own import cancel_own, own_into, place_own, take_into, write_view
+from sim.flow_state import MAX_OWN, MAX_OWN_FILLS, NOW_NS, OWN_FILLS
 from sim.hawkes_book import WARM_UP_S, opening_spread
 from sim.hawkes_book_kernel import NS, answer, run, start
 from sim.hawkes_book_params import HawkesBookParams
@@ -61,6 +61,7 @@ class HawkesBookMarket:
         self._tables, self._of_takes = tables_of(params), tables_of_takes(params)
         self._state = new_state(params, 0)
         self._flow = self._state.flow
+        self._taken, self._own = np.zeros((256, 3), np.int64), np.zeros((MAX_OWN, OWN_COLUMNS), np.int64)
         self.reset(0)
 
     @property
@@ -93,7 +94,7 @@ class HawkesBookMarket:
     def take(self, side: int, lots: int) -> int:
         """Trade at once against what others display; own orders opposite are cancelled first. Lots filled."""
         shown = int(best_size(self._flow.book, 1 - side))
-        filled = int(take_own(self._flow, self._of_takes, side, lots))
+        filled = int(take_into(self._flow, self._of_takes, self._taken, side, lots))
         if filled:
             answer(self._state, self._tables, 2 * (SWEEP if filled >= shown else TAKE) + side)
         return filled
@@ -110,9 +111,7 @@ class HawkesBookMarket:
 
     def own_orders(self) -> np.ndarray:
         """(n, 5) int64 in the layout of sim/market.py, oldest first."""
-        if not self._flow.counts[OWN_LIVE]:
-            return np.zeros((0, OWN_COLUMNS), np.int64)
-        return own_table(self._flow)
+        return self._own[: own_into(self._flow, self._own)].copy()
 
     def fills(self) -> np.ndarray:
         """(m, 4) int64 in the layout of sim/market.py: own fills since the last call."""

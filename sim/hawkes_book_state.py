@@ -178,7 +178,7 @@ def _flow_state(orders: int, max_rows: int) -> FlowState:
 
 
 def tables_of_takes(params: HawkesBookParams) -> FlowTables:
-    """Tables for `sim.flow_own.take_own`, which moves the efficient price by what was taken."""
+    """Tables for `sim.flow_own.take_into`, which moves the efficient price by what was taken."""
     nothing, none, scalars = np.zeros(0), np.zeros(0, np.int64), np.zeros(N_SCALARS)
     scalars[FLOW_IMPACT] = params.impact_per_lot
     return FlowTables(nothing, nothing, nothing, none, none, none, scalars)
