@@ -7,7 +7,7 @@ statistics (models/execution).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -24,6 +24,7 @@ from assets.execution_setup import (
     settings,
     training_factory,
 )
+from assets.parallel import Job, Tell, run_all
 from assets.partitions import StudyPartitions
 from assets.split import describe
 from assets.store import StudyStore
@@ -44,6 +45,8 @@ GROUP = "execution"
 OWNERS = ["team:execution"]
 #: Episodes whose states stand behind the policy heat map.
 HEAT_EPISODES = 20
+#: Settings that change where something is computed and nothing in what comes out, so no part of an artefact's id.
+ELSEWHERE = ("executor", "workers")
 
 
 def build_execution(parts: StudyPartitions) -> list[dg.AssetsDefinition]:
@@ -68,7 +71,7 @@ def _execution_policy(parts: StudyPartitions) -> dg.AssetsDefinition:
         date, config = context.partition_key, settings(store)
         calibration = store.artefacts.current("simulator_calibration", date)
         parents = parents_of(store, date)
-        trained = {seed: train(config, parents, seed, context.log.info) for seed in config.seeds}
+        trained = train_all(config, parents, context.log.info)
         learning = learning_frame(trained)
         files = {f"policy_{seed}.npz": one.policy.to_bytes() for seed, one in trained.items()}
         metrics = {f"is_bps_end_seed_{seed}": last_mean(one) for seed, one in trained.items()}
@@ -79,7 +82,7 @@ def _execution_policy(parts: StudyPartitions) -> dg.AssetsDefinition:
             date,
             files | {"training.json": json.dumps(tree, indent=1).encode()},
             parents=[calibration.id],
-            params={"study": store.config.name, "seeds": list(config.seeds), **config.model_dump(mode="json")},
+            params={"study": store.config.name, **config.model_dump(mode="json", exclude=set(ELSEWHERE))},
             metrics=metrics,
             seed=config.seeds[0],
         )
@@ -93,8 +96,14 @@ def _execution_policy(parts: StudyPartitions) -> dg.AssetsDefinition:
     return execution_policy
 
 
-def train(config: Execution, parents: Sequence[Parent], seed: int, log: Callable[[str], None]) -> TrainedDqn:
-    """One agent, with its progress in the run's log."""
+def train_all(config: Execution, parents: Sequence[Parent], log: Tell) -> dict[int, TrainedDqn]:
+    """One agent a training seed, where the study's executor says, with progress in the run's log."""
+    jobs = (Job(f"training seed {seed}", train, (config, parents, seed)) for seed in config.seeds)
+    return dict(zip(config.seeds, run_all(jobs, config.executor, config.workers, log), strict=True))
+
+
+def train(config: Execution, parents: Sequence[Parent], seed: int, *, tell: Tell) -> TrainedDqn:
+    """One agent; a tenth of the training a line of progress."""
     from models.execution.config import DqnConfig
     from models.execution.dqn import train_dqn
 
@@ -104,7 +113,7 @@ def train(config: Execution, parents: Sequence[Parent], seed: int, log: Callable
     def progress(done: int, total: int) -> None:
         if done * 10 // total > told[0]:
             told[0] = done * 10 // total
-            log(f"seed {seed}: {done:,} of {total:,} environment steps")
+            tell(f"{done:,} of {total:,} environment steps")
 
     return train_dqn(factory, DqnConfig(steps=config.train_steps, seed=seed), progress)
 
