@@ -1,8 +1,9 @@
 """Execution environments: steps a second of many at once and of a single one, time of a reset, by kind of market.
 
 Decisions lie as far apart as about 100 rows (or events) of the market take, as in published figures of vector
-environments. Agents act at random by the discrete grid: they rest, improve, cross and cancel. Times are CPU seconds of
-the one thread that steps, so that other processes hardly matter.
+environments. ``tape`` is a day of single orders, ``levels`` one of level updates, ``quotes`` one of best prices. Agents
+act at random by the discrete grid: they rest, improve, cross and cancel. Times are CPU seconds of the one thread that
+steps, so that other processes hardly matter.
 
 Here: `run`. Not here: markets and environments (sim/).
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +22,11 @@ from sim.execution_env import ExecutionEnv
 from sim.execution_task import ExecutionTask
 from sim.market_kernels import KernelMarket
 from sim.vector_env import ExecutionVectorEnv
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from feeds.instruments import InstrumentSpec
 
 ENVS, ROWS_A_STEP, DECISIONS = 64, 100, 20
 NS = 1_000_000_000
@@ -42,7 +48,7 @@ class Setting:
 
 def run() -> dict[str, Any]:
     """Figures of every market; those without a prefix are the replayed tape's of single orders."""
-    settings = {"flow": flow_setting(), "linear": linear_setting()} | tape_settings()
+    settings = {"flow": flow_setting(), "hawkes": hawkes_setting(), "linear": linear_setting()} | tape_settings()
     figures: dict[str, Any] = {"envs": ENVS, "rows_a_step": ROWS_A_STEP}
     for name, setting in settings.items():
         prefix = "" if name == "tape" else f"{name}_"
@@ -111,6 +117,18 @@ def flow_setting() -> Setting:
     return Setting(lambda: FlowMarket(params, 1_000_000.0, task.episode_ns / NS + 1), task)
 
 
+def hawkes_setting() -> Setting:
+    """The example Hawkes book; its events a second are counted."""
+    from sim.hawkes_book import simulate_hawkes_book
+    from sim.hawkes_book_market import HawkesBookMarket
+    from sim.hawkes_book_params import HawkesBookParams
+
+    params, start_ns = HawkesBookParams.example(), 1_772_463_600 * NS
+    rows = simulate_hawkes_book(params, start_ns, start_ns + 600 * NS, 0, 1_000_000.0).height
+    task = _task(int(600 * NS / rows * ROWS_A_STEP), 400)
+    return Setting(lambda: HawkesBookMarket(params, 1_000_000.0, task.episode_ns / NS + 1), task)
+
+
 def linear_setting() -> Setting:
     """Linear impact; a decision a minute, the price without us moves every second."""
     from sim.impact_market import LinearImpactMarket
@@ -124,18 +142,37 @@ def linear_setting() -> Setting:
 
 
 def tape_settings() -> dict[str, Setting]:
-    """``tape``: AMZN by single orders where the file is here, else a simulated day."""
+    """``tape``: AMZN by single orders where the file is here, else a simulated day; Binance where it is here."""
+    settings = {"tape": _replay(*(_lobster() or _simulated()), lots=2_000, opening=1_000)}
+    for name, actions in (("levels", ("L", "T", "R")), ("quotes", ("Q", "T"))):
+        source = _binance(actions)
+        if source is not None:
+            settings[name] = _replay(*source, lots=2_000, opening=5_000)
+    return settings
+
+
+def _replay(frame: pl.DataFrame, spec: InstrumentSpec, lots: int, opening: int) -> Setting:
+    """A tape whose first ``opening`` rows build the book."""
     from sim.replay_market import ReplayMarket
 
-    frame, spec = _lobster() or _simulated()
     clock = frame["ts_recv"].cum_max()
-    bounds = int(clock[1_000]), int(clock[-1])
-    task = _task(int((bounds[1] - bounds[0]) / frame.height * ROWS_A_STEP), 2_000)
+    bounds = int(clock[opening]), int(clock[-1])
+    task = _task(int((bounds[1] - bounds[0]) / (frame.height - opening) * ROWS_A_STEP), lots)
     tape = ReplayMarket(frame, spec, bounds, task.episode_ns).tape
-    return {"tape": Setting(lambda: ReplayMarket(tape, spec, bounds, task.episode_ns), task)}
+    return Setting(lambda: ReplayMarket(tape, spec, bounds, task.episode_ns), task)
 
 
-def _lobster() -> tuple[Any, Any] | None:
+def _binance(actions: tuple[str, ...]) -> tuple[pl.DataFrame, InstrumentSpec] | None:
+    """The rows of some kinds of a capture of BTCUSDT."""
+    import polars as pl
+
+    from benchmarks.replay_sources import binance
+
+    source = binance("usdm/btcusdt")
+    return None if source is None else (source.rows.filter(pl.col("action").is_in(actions)), source.spec)
+
+
+def _lobster() -> tuple[pl.DataFrame, InstrumentSpec] | None:
     from feeds.adapters.lobster import Lobster
 
     path = shared_root() / "lobster" / "LOBSTER_SampleFile_AMZN_2012-06-21_5.zip"
@@ -146,7 +183,7 @@ def _lobster() -> tuple[Any, Any] | None:
     return adapter.parse({"zip": path}, spec, "2012-06-21").frame, spec
 
 
-def _simulated() -> tuple[Any, Any]:
+def _simulated() -> tuple[pl.DataFrame, InstrumentSpec]:
     from feeds.instruments import InstrumentSpec
     from sim.flow import simulate_flow
     from sim.flow_params import FlowParams

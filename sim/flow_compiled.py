@@ -1,27 +1,40 @@
 """The simulated flow in compiled form, for environments that run many at once.
 
+An episode goes on from a kept start (sim/flow_starts.py): the next arrival and the moments at which resting orders are
+asked are drawn anew; hidden order, activity and efficient price go on.
+
 Here: the kernels of sim/market_kernels.py for a flow. Not here: the flow (sim/flow_kernel.py), own orders in it
 (sim/flow_own.py), the market in Python (sim/flow_market.py).
 """
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from sim.compile_options import CALLED, MERGED
-from sim.flow_kernel import run, start
-from sim.flow_own import cancel_own, own_into, place_own, take_into, write_depths, write_quotes, write_view
+from sim.compile_options import ENTRY, MERGED
+from sim.flow_kernel import draw_anew, run, start
+from sim.flow_own import cancel_own, fills_into, own_into, place_own, take_into, write_depths, write_quotes, write_view
 from sim.flow_params import FlowParams
-from sim.flow_state import MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE, FlowState, FlowTables, new_state, stream_keys
+from sim.flow_starts import Starts, keep_flow, take_up_flow
+from sim.flow_state import (
+    NOW_NS,
+    OWN_LIVE,
+    FlowState,
+    FlowTables,
+    new_state,
+    opening_spread,
+    stream_keys,
+    tables_of,
+)
 from sim.market_kernels import CompiledMarket, register
 from sim.matching import FILLED_COLUMNS
+from sim.stacked import row_of
 
-#: Places of `FlowShared.numbers`: moment of a reset, ns; warm-up, s; opening spread, increments.
-_START_NS, _WARM_UP_S, _SPREAD = 0, 1, 2
 #: Rows of the scratch of a take.
 TAKEN_AT_ONCE = 256
 
@@ -31,13 +44,11 @@ class FlowShared(NamedTuple):
 
     Attributes:
         tables: The parameters.
-        numbers: (3,) int64, see the constants.
-        mid: (1,) float64, efficient price when the warm-up begins, ticks.
+        starts: Stack of kept flows, see sim/flow_starts.py.
     """
 
     tables: FlowTables
-    numbers: np.ndarray
-    mid: np.ndarray
+    starts: FlowState
 
 
 class FlowOwn(NamedTuple):
@@ -52,27 +63,40 @@ class FlowOwn(NamedTuple):
     scratch: np.ndarray
 
 
-def compiled_flow(
-    params: FlowParams, tables: FlowTables, own: FlowOwn, opening: tuple[int, int, int, float], end_ns: int
-) -> CompiledMarket:
+@functools.lru_cache(maxsize=8)
+def starts_of(params: FlowParams, mid: float, start_ns: int, warm_up_s: int, number: int) -> Starts:
+    """Starts of a flow, which markets of the same arguments share; see `sim.flow_market.FlowMarket`."""
+    tables, spread = tables_of(params), opening_spread(params)
+
+    def make(seed: int, kept: FlowState, k: int) -> None:
+        state = new_state(params, seed)
+        start(state, tables, start_ns, warm_up_s, mid, spread)
+        run(state, tables, start_ns)
+        _keep(state, kept, k)
+
+    return Starts(new_state(params, 0), number, make)
+
+
+def compiled_flow(params: FlowParams, shared: FlowShared, own: FlowOwn, starts: Starts, end_ns: int) -> CompiledMarket:
     """A flow for kernels.
 
     Args:
         params: The flow.
-        tables: Of the parameters.
+        shared: Of the market.
         own: The state to share.
-        opening: Moment of a reset in ns, warm-up in s, spread in increments, efficient price in ticks.
+        starts: Those of ``shared``.
         end_ns: The last moment of the horizon.
     """
-
-    def keys(seed: int) -> npt.NDArray[np.int64]:
-        return stream_keys(seed).view(np.int64)
 
     def fresh() -> FlowOwn:
         return FlowOwn(new_state(params, 0), np.zeros_like(own.scratch))
 
-    shared = FlowShared(tables, np.array(opening[:3], np.int64), np.array(opening[3:]))
-    return CompiledMarket(shared, own, fresh, keys, end_ns)
+    return CompiledMarket(shared, own, fresh, lambda seed: opening_of(starts, seed), end_ns)
+
+
+def opening_of(starts: Starts, seed: int) -> npt.NDArray[np.int64]:
+    """(6,) int64: the start of a seed and its keys, for `begin`."""
+    return np.concatenate([[starts.of(seed)], stream_keys(seed).view(np.int64)])
 
 
 def new_scratch() -> np.ndarray:
@@ -80,13 +104,19 @@ def new_scratch() -> np.ndarray:
     return np.zeros((TAKEN_AT_ONCE, FILLED_COLUMNS), np.int64)
 
 
-@njit(**MERGED)
-def _start(shared: FlowShared, own: FlowOwn, opening: np.ndarray) -> None:
+@njit(**ENTRY)
+def _keep(state: FlowState, starts: FlowState, k: int) -> None:
+    keep_flow(state, row_of(starts, k))
+
+
+@njit(**ENTRY)
+def begin(shared: FlowShared, own: FlowOwn, opening: np.ndarray) -> None:
+    """Go on from a kept start, see `opening_of`."""
+    kept = row_of(shared.starts, opening[0])
+    take_up_flow(kept, own.state)
     for stream in range(own.state.keys.size):
-        own.state.keys[stream] = np.uint64(opening[stream])
-    begin_ns = shared.numbers[_START_NS]
-    start(own.state, shared.tables, begin_ns, shared.numbers[_WARM_UP_S], shared.mid[0], shared.numbers[_SPREAD])
-    run(own.state, shared.tables, begin_ns)
+        own.state.keys[stream] = np.uint64(opening[1 + stream])
+    draw_anew(own.state, shared.tables, kept)
 
 
 @njit(**MERGED)
@@ -116,21 +146,9 @@ def _own_into(shared: FlowShared, own: FlowOwn, out: np.ndarray) -> int:
     return own_into(own.state, out) if own.state.counts[OWN_LIVE] > 0 else 0
 
 
-@njit(**CALLED)
+@njit(**MERGED)
 def _fills_into(shared: FlowShared, own: FlowOwn, out: np.ndarray) -> int:
-    counts, fills = own.state.counts, own.state.own_fills
-    held = counts[OWN_FILLS]
-    if held > MAX_OWN_FILLS:
-        return -1
-    told = min(held, out.shape[0])
-    for i in range(held):
-        for column in range(fills.shape[1]):
-            if i < told:
-                out[i, column] = fills[i, column]
-            else:
-                fills[i - told, column] = fills[i, column]
-    counts[OWN_FILLS] = held - told
-    return told
+    return fills_into(own.state, out)
 
 
 @njit(**MERGED)
@@ -155,7 +173,7 @@ def _now_ns(shared: FlowShared, own: FlowOwn) -> int:
 
 register(
     FlowOwn,
-    start=_start,
+    start=begin,
     advance=_advance,
     take=_take,
     place=_place,

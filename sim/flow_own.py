@@ -15,7 +15,7 @@ from numba import njit
 from sim.book import add, cancel
 from sim.book_levels import key_of, reaches_opposite
 from sim.book_state import ASK, BID, LEVELS, OK
-from sim.compile_options import ENTRY, INNER
+from sim.compile_options import CALLED, ENTRY, INNER
 from sim.flow_state import (
     EFFICIENT,
     IMPACT,
@@ -145,6 +145,24 @@ def take_into(state: FlowState, tables: FlowTables, fills: np.ndarray, side: int
     signed = filled if side == BID else -filled
     state.clock[EFFICIENT] *= math.exp(tables.scalars[IMPACT] * signed)
     return filled
+
+
+@njit(**CALLED)
+def fills_into(state: FlowState, out: np.ndarray) -> int:
+    """Move the oldest own fills to ``out`` (m, 4) int64; their number, -1 where some were lost."""
+    counts, fills = state.counts, state.own_fills
+    held = counts[OWN_FILLS]
+    if held > MAX_OWN_FILLS:
+        return -1
+    told = min(held, out.shape[0])
+    for i in range(held):
+        for column in range(fills.shape[1]):
+            if i < told:
+                out[i, column] = fills[i, column]
+            else:
+                fills[i - told, column] = fills[i, column]
+    counts[OWN_FILLS] = held - told
+    return told
 
 
 @njit(**INNER)

@@ -13,27 +13,38 @@ from __future__ import annotations
 import numpy as np
 
 from feeds.errors import InsufficientDataError
-from sim.book import best_size
-from sim.book_events import SWEEP, TAKE
+from sim.flow_compiled import new_scratch
 from sim.flow_market import START_NS
-from sim.flow_own import cancel_own, own_into, place_own, take_into, write_view
+from sim.flow_own import cancel_own, own_into, place_own, write_depths, write_view
+from sim.flow_starts import STARTS
 from sim.flow_state import MAX_OWN, MAX_OWN_FILLS, NOW_NS, OWN_FILLS
-from sim.hawkes_book import WARM_UP_S, opening_spread
-from sim.hawkes_book_kernel import NS, answer, run, start
+from sim.hawkes_book import WARM_UP_S
+from sim.hawkes_book_compiled import (
+    HawkesBookOwn,
+    HawkesBookShared,
+    begin,
+    compiled_book,
+    opening_of,
+    starts_of,
+    take,
+)
+from sim.hawkes_book_kernel import NS, run
 from sim.hawkes_book_params import HawkesBookParams
-from sim.hawkes_book_state import DIRTY, new_state, seed_key, tables_of, tables_of_takes
-from sim.market import FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.hawkes_book_state import DIRTY, new_state, tables_of, tables_of_takes
+from sim.market import DEPTHS, FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.market_kernels import CompiledMarket
 
 
 class HawkesBookMarket:
-    """A market that starts anew at every `reset`; see the module docstring.
+    """A market that starts anew at every `reset`, from one of a few books that have warmed up (sim/flow_starts.py).
 
     Args:
         params: The market.
         start_mid_ticks: Mid when the warm-up begins, ticks.
         horizon_s: Seconds it can be advanced after a reset.
-        warm_up_s: Seconds it ran before.
+        warm_up_s: Seconds a start ran before.
         start_ns: The moment of a reset, ns UTC; a whole second.
+        starts: How many of them there are.
 
     Raises:
         InsufficientDataError: A number makes no sense.
@@ -47,21 +58,25 @@ class HawkesBookMarket:
         warm_up_s: int = WARM_UP_S,
         *,
         start_ns: int = START_NS,
+        starts: int = STARTS,
     ) -> None:
-        if start_mid_ticks <= 0 or horizon_s <= 0 or warm_up_s < 0:
+        if start_mid_ticks <= 0 or horizon_s <= 0 or warm_up_s < 0 or starts < 1:
             raise InsufficientDataError(
                 "simulated market",
-                received=f"mid {start_mid_ticks} ticks, horizon {horizon_s} s, warm-up {warm_up_s} s",
-                expected="a positive price and horizon, no negative warm-up",
+                received=f"mid {start_mid_ticks} ticks, horizon {horizon_s} s, warm-up {warm_up_s} s, {starts} starts",
+                expected="a positive price, horizon and number of starts, no negative warm-up",
             )
         self.params = params
         self.increment_ticks = params.increment_ticks
         self._start_ns = start_ns
-        self._warm_up_s, self._mid, self._horizon_ns = warm_up_s, float(start_mid_ticks), int(horizon_s * NS)
-        self._tables, self._of_takes = tables_of(params), tables_of_takes(params)
-        self._state = new_state(params, 0)
+        self._horizon_ns = int(horizon_s * NS)
+        self._tables = tables_of(params)
+        self._starts = starts_of(params, float(start_mid_ticks), start_ns, warm_up_s, starts)
+        self._shared = HawkesBookShared(self._tables, tables_of_takes(params), self._starts.kept)
+        self._market = HawkesBookOwn(new_state(params, 0), new_scratch())
+        self._state = self._market.state
         self._flow = self._state.flow
-        self._taken, self._own = np.zeros((256, 3), np.int64), np.zeros((MAX_OWN, OWN_COLUMNS), np.int64)
+        self._own = np.zeros((MAX_OWN, OWN_COLUMNS), np.int64)
         self.reset(0)
 
     @property
@@ -70,10 +85,8 @@ class HawkesBookMarket:
         return int(self._flow.counts[NOW_NS])
 
     def reset(self, seed: int) -> None:
-        """A new market from the opening book and the warm-up that ``seed`` gives, without own orders."""
-        self._state.key[:] = seed_key(seed)
-        start(self._state, self._tables, self._start_ns, self._warm_up_s, self._mid, opening_spread(self.params))
-        run(self._state, self._tables, self._start_ns)
+        """A market that goes on from the start that ``seed`` gives, with its random numbers, without own orders."""
+        begin(self._shared, self._market, opening_of(self._starts, seed))
 
     def advance(self, until_ns: int) -> None:
         """Run up to and including ``until_ns``.
@@ -93,11 +106,7 @@ class HawkesBookMarket:
 
     def take(self, side: int, lots: int) -> int:
         """Trade at once against what others display; own orders opposite are cancelled first. Lots filled."""
-        shown = int(best_size(self._flow.book, 1 - side))
-        filled = int(take_into(self._flow, self._of_takes, self._taken, side, lots))
-        if filled:
-            answer(self._state, self._tables, 2 * (SWEEP if filled >= shown else TAKE) + side)
-        return filled
+        return int(take(self._shared, self._market, side, lots))
 
     def place(self, side: int, price_ticks: int, lots: int) -> int:
         """Rest an order behind what is displayed at its price; its number, -1 where it would trade."""
@@ -135,3 +144,13 @@ class HawkesBookMarket:
     def end_ns(self) -> int:
         """The end of the horizon after the present reset."""
         return self._start_ns + self._horizon_ns
+
+    def compiled(self) -> CompiledMarket:
+        """This market for kernels, see sim/market_kernels.py."""
+        return compiled_book(self.params, self._shared, self._market, self._starts, self.end_ns())
+
+    def depths(self) -> np.ndarray:
+        """(2, `DEPTHS`) float64, see `DeepMarket`; everybody else's lots."""
+        out = np.zeros((2, DEPTHS))
+        write_depths(self._flow, out)
+        return out

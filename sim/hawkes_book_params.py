@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from feeds.errors import InsufficientDataError
-from sim.book_events import KINDS, VERBS
+from sim.book_events import IMPROVE, KINDS, SWEEP, VERBS
 from sim.hawkes_params import HawkesParams
 
 #: Buckets of the imbalance: equal parts of [-1, 1].
@@ -177,6 +177,37 @@ class HawkesBookParams:
         """The inverse of `to_json`."""
         values: dict[str, Any] = json.loads(text)
         return cls(**values | {"arrivals": HawkesParams.from_json(json.dumps(values["arrivals"]))})
+
+    @classmethod
+    def example(cls) -> HawkesBookParams:
+        """A stock at 100 dollars in ticks of 1e-4: everything answers itself a little, limit orders answer takers."""
+        rates = np.repeat([0.1, 0.1, 0.5, 0.6, 1.5, 0.4, 0.3, 1.6], 2) / 2
+        branching = np.zeros((len(KINDS), len(KINDS), 2))
+        branching[np.arange(len(KINDS)), np.arange(len(KINDS)), 0] = 0.3
+        for side in range(2):
+            branching[2 * IMPROVE + side, 2 * SWEEP + side, 1] = 0.5
+        baseline = np.maximum(rates - branching.sum(axis=2) @ rates, 0.01)
+        return cls(
+            increment_ticks=100,
+            window=40,
+            arrivals=HawkesParams(baseline, branching, np.array([0.5, 50.0]), KINDS),
+            rates=rates,
+            spread_edges=np.array([1, 2, 4]),
+            lots_edges=np.array([100]),
+            factors=np.ones((3, len(VERBS), MOST_BUCKETS)),
+            limit_lots=np.full((3, 4), 100),
+            take_lots=np.full((2, 4), 30),
+            sweep_lots=np.array([0, 0, 0, 50]),
+            improve_by=np.ones((4, 2)),
+            behind_by=np.array([1, 1, 2, 3, 5, 8]),
+            behind_orders=8.0,
+            reach=8,
+            spread_ticks=200.0,
+            lean=0.5,
+            sigma=2e-5,
+            impact_per_lot=1e-7,
+            source={"all": "chosen by hand"},
+        )
 
 
 def bucket_of(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -179,7 +179,7 @@ class ReplayMarket:
         """The first moment from ``moment_ns`` on with a two-sided book; after the end where there is none."""
         stamps, quoted = self.tape.events.ts_ns, self.tape.events.quoted
         while True:
-            row = int(np.searchsorted(stamps, moment_ns, side="right")) - 1
+            row = int(stamps.searchsorted(moment_ns, "right")) - 1
             at = int(quoted[max(row, 0)])
             if at == row:
                 return moment_ns

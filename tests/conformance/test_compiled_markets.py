@@ -9,9 +9,9 @@ from sim.execution_task import ExecutionTask
 from sim.market import BUY, SELL, DeepMarket
 from sim.market_kernels import KernelMarket
 from sim.observation import FULL
-from tests.support.env_pairs import GRID, TASK, S, flow, linear, pair, replay
+from tests.support.env_pairs import GRID, TASK, S, flow, hawkes, levels, linear, pair, quotes, replay
 
-MAKERS = (flow, linear, replay)
+MAKERS = (flow, hawkes, linear, replay, levels, quotes)
 
 
 @pytest.fixture(scope="module", params=MAKERS, ids=lambda make: make.__name__)

@@ -13,7 +13,6 @@ from sim.book_events import (
     EMPTY_TOUCH,
     IMPROVE,
     JOIN,
-    KINDS,
     PULL,
     PULL_BEHIND,
     SWEEP,
@@ -27,8 +26,7 @@ from sim.flow_params import FlowParams
 from sim.hawkes_book import at_touch, simulate_hawkes_book
 from sim.hawkes_book_em import em_pass
 from sim.hawkes_book_market import HawkesBookMarket
-from sim.hawkes_book_params import MOST_BUCKETS, HawkesBookParams
-from sim.hawkes_params import HawkesParams
+from sim.hawkes_book_params import HawkesBookParams
 from sim.market import ASK_PX, ASK_SZ, BID_PX
 from sim.replay import BOOK_COLUMNS, with_book
 from tests.support.raw_events import order, raw_frame
@@ -40,33 +38,7 @@ SPEC = InstrumentSpec(id="TEST.SIM", tick_size=1e-4, lot_size=1, quote_increment
 
 
 def made_up(**changes):
-    """A book of plausible rates: everything answers itself a little, limit orders answer takers."""
-    rates = np.repeat([0.1, 0.1, 0.5, 0.6, 1.5, 0.4, 0.3, 1.6], 2) / 2
-    branching = np.zeros((16, 16, 2))
-    branching[np.arange(16), np.arange(16), 0] = 0.3
-    branching[2 * IMPROVE, 2 * SWEEP, 1] = branching[2 * IMPROVE + 1, 2 * SWEEP + 1, 1] = 0.5
-    baseline = np.maximum(rates - branching.sum(axis=2) @ rates, 0.01)
-    values = {
-        "increment_ticks": 100,
-        "window": 40,
-        "arrivals": HawkesParams(baseline, branching, np.array([0.5, 50.0]), KINDS),
-        "rates": rates,
-        "spread_edges": [1, 2, 4],
-        "lots_edges": [100],
-        "factors": np.ones((3, 8, MOST_BUCKETS)),
-        "limit_lots": np.full((3, 4), 100),
-        "take_lots": np.full((2, 4), 30),
-        "sweep_lots": [0, 0, 0, 50],
-        "improve_by": np.ones((4, 2)),
-        "behind_by": [1, 1, 2, 3, 5, 8],
-        "behind_orders": 8.0,
-        "reach": 8,
-        "spread_ticks": 200.0,
-        "lean": 0.5,
-        "sigma": 2e-5,
-        "impact_per_lot": 1e-7,
-    }
-    return HawkesBookParams(**values | changes)
+    return dataclasses.replace(HawkesBookParams.example(), **changes)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from sim.flow_params import FlowParams
 from sim.market import BUY, SELL
 from sim.observation import FULL, ObservationSet
 from sim.vector_env import ExecutionVectorEnv
-from tests.support.env_pairs import GRID, TASK, S, flow
+from tests.support.env_pairs import GRID, TASK, S, flow, hawkes, levels, quotes
 
 N = 5
 
@@ -66,6 +66,33 @@ def test_every_row_is_the_single_environment_of_its_seed(many):
                 assert not info["_is_bps"][row]
             np.testing.assert_array_equal(seen[row], last)
     assert ends > 3 * N
+
+
+@pytest.mark.parametrize("make", [hawkes, levels, quotes], ids=lambda make: make.__name__)
+def test_it_is_so_in_every_market(make):
+    rows = ExecutionVectorEnv(make(), 3, TASK, GRID)
+    singles = [ExecutionEnv(make, TASK, GRID) for _ in range(3)]
+    seen, _ = rows.reset(seed=5)
+    np.testing.assert_array_equal(seen, [env.reset(seed=5 + row)[0] for row, env in enumerate(singles)])
+    for actions, (seen, rewards, terminated, _, _) in random_steps(rows, 20):
+        for row, env in enumerate(singles):
+            last, reward, ended, _, _ = env.step(actions[row])
+            assert (rewards[row], terminated[row]) == (reward, ended)
+            np.testing.assert_array_equal(seen[row], env.reset()[0] if ended else last)
+
+
+def test_the_streams_of_single_environments_go_on_over_any_number_of_episodes():
+    many, single = vector(1), ExecutionEnv(flow, TASK, GRID)
+    seen, _ = many.reset(seed=3)
+    np.testing.assert_array_equal(seen[0], single.reset(seed=3)[0])
+    sell_all = GRID.n - 1
+    for _ in range(70):
+        ended = False
+        while not ended:
+            seen, _, done, _, _ = many.step([sell_all])
+            ended = single.step(sell_all)[2]
+            assert done[0] == ended
+        np.testing.assert_array_equal(seen[0], single.reset()[0])
 
 
 def test_a_row_depends_on_neither_the_number_of_rows_nor_what_was_played_before(many):
