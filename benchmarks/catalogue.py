@@ -17,7 +17,7 @@ _MODULES = {
     "demo_market": "the simulated demo market: seconds to generate, events, what knowing the plant is worth",
     "execution_env": "execution environments, vectorised and single, by market: steps a second at 100 messages, reset",
     "execution_quality": "execution policies of a study that was run, by the whole protocol (--study NAME)",
-    "generators": "simulated markets fitted to real tapes: realism metrics passed, cost of a take beside the half spread",
+    "generators": "simulated markets fitted to real tapes: realism metrics passed, cost of a take by half spreads",
     "graph": "the whole graph on the embedded data, both studies: seconds, peak memory",
     "known_answers": "agents where the best schedule is known: Almgren-Chriss, Obizhaeva-Wang",
     "load": "loading the code location cold: seconds against the 15 s limit",

@@ -112,7 +112,10 @@ class ExecutionEnv(gymnasium.Env[Observation, Any]):
         forecasts: Forecasts | None = None,
         compiled: bool = True,
     ) -> None:
-        self.market: Market = make_market if isinstance(make_market, Market) else make_market()
+        # A class has all that the protocol asks for, too.
+        given: Any = make_market
+        made = isinstance(given, Market) and not isinstance(given, type)
+        self.market: Market = given if made else given()
         self.task, self.grid, self.symbol = task, grid or ActionGrid(), symbol
         self._actions = actions
         self.observation, self._forecasts = observation or ObservationSet(), forecasts or Forecasts()
