@@ -1,12 +1,13 @@
-"""Working a parent order: a double DQN agent beside the rules it must beat, judged on the same orders.
+"""Working a parent order: DQN and PPO agents beside the rules they must beat, judged on the same orders.
 
-Here: the agent, the rules, their comparison. Not here: markets and the environment (sim/): an environment arrives
-through a factory. Training needs torch and is imported from `models.execution.dqn`.
+Here: the agents, the rules, their comparison. Not here: markets and environments (sim/): they arrive through a factory,
+or stepped together (`VectorEnvLike`). Training needs torch and is imported from `models.execution.dqn` and
+`models.execution.ppo`.
 """
 
 from models.execution.baselines import REFERENCE, baselines
 from models.execution.comparison import by_case, by_training_seed, summarise
-from models.execution.config import DqnConfig
+from models.execution.config import DqnConfig, PpoConfig
 from models.execution.dqn_policy import Agent, DqnPolicy
 from models.execution.evaluation import (
     Episode,
@@ -20,7 +21,10 @@ from models.execution.evaluation import (
 from models.execution.fitted_rules import FitConfig, fit_rules
 from models.execution.foresight import Foresight
 from models.execution.policy_map import action_importance, policy_map
+from models.execution.ppo_policy import PpoPolicy
+from models.execution.protocol import VectorEnvLike
 from models.execution.seeds import over_seeds
+from models.execution.serial_vector import SerialVector
 from models.execution.significance import significance
 from models.execution.verdict import verdict
 
@@ -32,6 +36,10 @@ __all__ = [
     "Episode",
     "FitConfig",
     "Foresight",
+    "PpoConfig",
+    "PpoPolicy",
+    "SerialVector",
+    "VectorEnvLike",
     "action_importance",
     "baselines",
     "both_sides",

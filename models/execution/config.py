@@ -87,7 +87,9 @@ class PpoConfig:
         clip: How far the ratio of probabilities may leave 1 before its gradient is dropped.
         value_clip: The same for the move of the value, in its scale; 0 does not clip.
         value_weight: Of the value's squared error in the loss.
-        entropy: Weight of the entropy at the start; it falls linearly to 0, or an agent would never settle.
+        entropy: Weight of the entropy at the start, against advantages of variance 1; it falls with the square of the
+            share of the training that is left: what is best depends on how much chance the later decisions still hold,
+            and a policy without any left no longer changes its mind.
         spread: Standard deviation of a continuous action at the start, half ranges of the action space.
         kl_stop: Stop going through a rollout once the mean divergence from the policy that played it exceeds 1.5 times
             this; 0 never stops.
@@ -114,7 +116,7 @@ class PpoConfig:
     clip: float = 0.2
     value_clip: float = 0.0
     value_weight: float = 0.5
-    entropy: float = 0.001
+    entropy: float = 0.1
     spread: float = 0.3
     kl_stop: float = 0.02
     gradient_norm: float = 0.5

@@ -27,8 +27,10 @@ from models.execution.networks import (
     array_of,
     dense,
     initialise,
+    layers_of,
     linears,
     set_adam,
+    set_layers,
     set_weights,
     weights_of,
 )
@@ -96,12 +98,11 @@ class Learner:
         found = (*(weight.shape[0] for weight in start.weights), start.actions)
         if found != sizes:
             raise SchemaError("start of the training", received=f"layers {found}", expected=f"{sizes}")
-        with torch.no_grad():
-            for layer, weight, bias in zip(linears(self.online), start.weights, start.biases, strict=False):
-                layer.weight.copy_(torch.from_numpy(weight.T.copy())[: layer.out_features, : layer.in_features])
-                layer.bias.copy_(torch.from_numpy(bias.copy())[: layer.out_features])
-            if self.config.dueling:
-                _head(self.online).unfold(start.weights[-1], start.biases[-1])
+        if self.config.dueling:
+            set_layers(linears(self.online)[:-2], start.weights[:-1], start.biases[:-1])
+            _head(self.online).unfold(start.weights[-1], start.biases[-1])
+        else:
+            set_layers(linears(self.online), start.weights, start.biases)
         self.mean, self.scale = torch.from_numpy(start.mean.copy()), torch.from_numpy(start.scale.copy())
         self.reward_scale = start.reward_scale
 
@@ -195,18 +196,11 @@ class Learner:
     def policy(self) -> DqnPolicy:
         """The averaged network, or the online one where nothing was averaged."""
         network = self.mean_net if self.averaged else self.online
-        layers = linears(network)
-        weights, biases = [array_of(layer.weight).T.copy() for layer in layers], [array_of(la.bias) for la in layers]
+        weights, biases = layers_of(network)
         if self.config.dueling:
             weight, bias = _head(network).folded()
-            weights, biases = [*weights[:-2], weight], [*biases[:-2], bias]
-        return DqnPolicy(
-            mean=self.mean.numpy().copy(),
-            scale=self.scale.numpy().copy(),
-            weights=tuple(weights),
-            biases=tuple(biases),
-            reward_scale=self.reward_scale,
-        )
+            weights, biases = (*weights[:-2], weight), (*biases[:-2], bias)
+        return DqnPolicy(self.mean.numpy().copy(), self.scale.numpy().copy(), weights, biases, self.reward_scale)
 
     def saved(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """All of the learner, for a checkpoint: arrays, and the rest as JSON holds it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -114,23 +115,30 @@ class DqnPolicy:
             raise LakeError("execution agent", received=repr(error), expected="bytes of DqnPolicy.to_bytes") from error
 
 
+class Acts(Protocol):
+    """A trained network: `DqnPolicy`, `models.execution.ppo_policy.PpoPolicy`."""
+
+    def act(self, observation: Observation) -> int | Array:
+        """The number of an action, or the (m,) values of a continuous one."""
+
+
 @dataclass(frozen=True)
 class Agent:
-    """A `DqnPolicy` behind the interface of all policies.
+    """A trained network behind the interface of all policies.
 
     Attributes:
-        policy: The trained network.
+        policy: The network.
         training_seed: It was trained with.
         name: In tables and plots.
     """
 
-    policy: DqnPolicy
+    policy: Acts
     training_seed: int | None = None
     name: str = "dqn"
 
     def begin(self, info: Info, seed: int) -> None:
         """Nothing to prepare: a greedy agent draws nothing."""
 
-    def instruction(self, observation: Observation, info: Info) -> int:
-        """The number of the greedy action."""
+    def instruction(self, observation: Observation, info: Info) -> int | Array:
+        """The greedy action."""
         return self.policy.act(observation)

@@ -5,10 +5,11 @@ news that no action brought about. Such an input-driven part can be subtracted (
 Alizadeh 2019, "Variance reduction for reinforcement learning in input-driven environments"), as long as what is
 subtracted has mean 0 given state and action. So the move is first predicted, by least squares, from the state, from the
 action and from the action times the share of the order that is open: what the book foretells and what our own trading
-moves stay in the reward. What is left of the move, times the open share, times a coefficient an action, is subtracted.
-A foreseeable move that is not linear in these would be lost with the noise: that is the price.
+moves stay in the reward. What is left of the move, times the open share, times a coefficient an action (with
+``by_state`` one that is linear in the same regressors), is subtracted. A foreseeable move that is not linear in these
+would be lost with the noise: that is the price.
 
-Here: the regression and the correction. Not here: the agent (dqn.py).
+Here: the regression and the correction. Not here: the agents (dqn.py, ppo.py).
 """
 
 from __future__ import annotations
@@ -47,10 +48,12 @@ class MoveNoise:
 
     Args:
         actions: Number of actions; of continuous ones 1 + 2 m.
+        by_state: Let the coefficient depend on state and open share as well as on the action; continuous actions need
+            it.
     """
 
-    def __init__(self, actions: int) -> None:
-        self.actions = actions
+    def __init__(self, actions: int, *, by_state: bool = False) -> None:
+        self.actions, self.by_state = actions, by_state
         self.coefficients: Floats = np.zeros(0)
         self.weights: Floats = np.zeros(actions)
 
@@ -65,9 +68,9 @@ class MoveNoise:
         normal = x.T @ x + PENALTY * len(y) * np.eye(x.shape[1])
         self.coefficients = np.asarray(np.linalg.solve(normal, x.T @ y), dtype=np.float64)
         news = self._news(steps)
-        if steps.actions.ndim > 1:
-            loads = self._taken(steps) * news[:, None]
-            normal = loads.T @ loads + PENALTY * np.square(news).sum() * np.eye(self.actions)
+        if self.by_state:
+            loads = x * news[:, None]
+            normal = loads.T @ loads + PENALTY * np.square(news).sum() * np.eye(x.shape[1])
             self.weights = np.asarray(np.linalg.solve(normal, loads.T @ rewards), dtype=np.float64)
             return
         products = np.bincount(steps.actions, weights=news * rewards, minlength=self.actions)
@@ -78,7 +81,7 @@ class MoveNoise:
         """What to subtract from the rewards of ``steps``, shape (n,), float32."""
         if self.coefficients.size == 0:
             return np.zeros(len(steps.actions), dtype=np.float32)
-        loads = self.weights[steps.actions] if steps.actions.ndim == 1 else self._taken(steps) @ self.weights
+        loads = self._regressors(steps) @ self.weights if self.by_state else self.weights[steps.actions]
         return (loads * self._news(steps)).astype(np.float32)
 
     def _news(self, steps: Steps) -> Floats:

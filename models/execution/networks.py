@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 Array = npt.NDArray[Any]
+Single = npt.NDArray[np.float32]
 
 
 @contextmanager
@@ -55,9 +56,23 @@ def initialise(layers: Sequence[nn.Linear], generator: torch.Generator, last_gai
             layer.bias.zero_()
 
 
-def array_of(tensor: torch.Tensor) -> npt.NDArray[np.float32]:
+def array_of(tensor: torch.Tensor) -> Single:
     """A copy in numpy."""
     return np.asarray(tensor.detach().cpu().numpy().copy())
+
+
+def layers_of(network: nn.Module) -> tuple[tuple[Single, ...], tuple[Single, ...]]:
+    """Weights, (inputs, outputs) each, and biases of the linear layers: as policies without torch hold them."""
+    layers = linears(network)
+    return tuple(array_of(one.weight).T.copy() for one in layers), tuple(array_of(one.bias) for one in layers)
+
+
+def set_layers(layers: Sequence[nn.Linear], weights: Sequence[Single], biases: Sequence[Single]) -> None:
+    """Put back what `layers_of` told."""
+    with torch.no_grad():
+        for layer, weight, bias in zip(layers, weights, biases, strict=True):
+            layer.weight.copy_(torch.from_numpy(weight.T.copy()))
+            layer.bias.copy_(torch.from_numpy(bias.copy()))
 
 
 def weights_of(network: nn.Module, name: str) -> dict[str, Array]:

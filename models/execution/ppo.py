@@ -10,7 +10,7 @@ environments is played, judged by generalised advantages (Schulman, Moritz, Levi
 - Rewards are shaped by a potential (shaping.py), and news in the mid is taken out of them (move_noise.py), as the
   rollouts before told it from the rest: what is subtracted must not know the rewards it is subtracted from.
 - Observations and rewards are scaled by what the first rollout, played at random and not learned from, saw.
-- Step size and entropy weight fall linearly, so that the last policy is a settled one.
+- Step size and entropy weight fall, so that the last policy is a settled one.
 
 Here: the algorithm. Not here: what outputs mean (ppo_heads.py), acting (ppo_policy.py), judging (evaluation.py).
 """
@@ -37,9 +37,11 @@ from models.execution.networks import (
     array_of,
     dense,
     initialise,
+    layers_of,
     linears,
     one_thread,
     set_adam,
+    set_layers,
     set_weights,
     weights_of,
 )
@@ -163,7 +165,7 @@ class _Trainer:
         initialise(linears(self.actor), drawn, last_gain=0.01)
         initialise(linears(self.critic), drawn, last_gain=0.1)
         self.mean, self.scale, self.reward_scale = torch.zeros(width), torch.ones(width), 0.0
-        self.news = MoveNoise(self.head.features)
+        self.news = MoveNoise(self.head.features, by_state=True)
         if start is not None:
             self._load(start)
         self.policy_side = [*self.actor.parameters(), *self.head.parameters()]
@@ -181,12 +183,9 @@ class _Trainer:
         if found != self.sizes or start.discrete != isinstance(self.head, Numbered):
             kind = "numbered" if start.discrete else "continuous"
             raise SchemaError("start of the training", f"layers {found}, {kind} actions", f"{self.sizes} and this kind")
-        with torch.no_grad():
-            for layer, weight, bias in zip(linears(self.actor), start.weights, start.biases, strict=True):
-                layer.weight.copy_(torch.from_numpy(weight.T.copy()))
-                layer.bias.copy_(torch.from_numpy(bias.copy()))
-            if isinstance(self.head, Gaussian):
-                self.head.log_spread.copy_(torch.from_numpy(start.log_spread.copy()))
+        set_layers(linears(self.actor), start.weights, start.biases)
+        if isinstance(self.head, Gaussian):
+            self.head.log_spread.data.copy_(torch.from_numpy(start.log_spread))
         self.mean, self.scale = torch.from_numpy(start.mean.copy()), torch.from_numpy(start.scale.copy())
 
     def _begin(self, seed: int) -> None:
@@ -275,7 +274,7 @@ class _Trainer:
             order = torch.from_numpy(self.shuffle.permutation(count)).to(self.device)
             columns = [column[order].chunk(parts) for column in (inputs[:count], drawn, logs, pushed, values[:count])]
             for batch in zip(*columns, wanted[order].chunk(parts), strict=True):
-                if self._update(*batch, entropy_weight=self.config.entropy * (1.0 - done)):
+                if self._update(*batch, entropy_weight=self.config.entropy * (1.0 - done) ** 2):
                     return
 
     def _update(
@@ -294,11 +293,9 @@ class _Trainer:
         logs, entropy = self.head.log_chances(self.actor(inputs), drawn)
         moved = logs - old_logs
         ratio = moved.exp()
-        if config.kl_stop:
-            # an estimate of the divergence that is never negative: mean of ratio - 1 - log ratio
-            with torch.no_grad():
-                if float((ratio - 1.0 - moved).mean()) > 1.5 * config.kl_stop:
-                    return True
+        # an estimate of the divergence that is never negative: mean of ratio - 1 - log ratio
+        if config.kl_stop and float((ratio - 1.0 - moved).detach().mean()) > 1.5 * config.kl_stop:
+            return True
         clipped = ratio.clamp(1.0 - config.clip, 1.0 + config.clip)
         surrogate = torch.minimum(ratio * pushed, clipped * pushed).mean()
         values = self.critic(inputs).squeeze(1)
@@ -317,15 +314,9 @@ class _Trainer:
 
     def policy(self) -> PpoPolicy:
         """What was learned so far."""
-        layers, head = linears(self.actor), self.head
+        head, (weights, biases) = self.head, layers_of(self.actor)
         continuous = (head.low, head.high, array_of(head.log_spread)) if isinstance(head, Gaussian) else ()
-        return PpoPolicy(
-            self.mean.numpy().copy(),
-            self.scale.numpy().copy(),
-            tuple(array_of(layer.weight).T.copy() for layer in layers),
-            tuple(array_of(layer.bias) for layer in layers),
-            *continuous,
-        )
+        return PpoPolicy(self.mean.numpy().copy(), self.scale.numpy().copy(), weights, biases, *continuous)
 
     def _start_afresh(self) -> None:
         self.starts += 1

@@ -10,6 +10,7 @@ from models.execution.dqn_policy import Agent
 from models.execution.evaluation import Episode, both_sides, evaluate, play
 from models.execution.fitted_rules import FitConfig, fit_rules
 from models.execution.foresight import Foresight
+from models.execution.ppo_policy import PpoPolicy
 from models.execution.protocol import Policy
 from tests.support.execution_inputs import a_policy
 from tests.support.linear_impact_env import (
@@ -28,8 +29,11 @@ def fitted():
 
 
 def policies():
+    network = a_policy()
+    likeliest = PpoPolicy(network.mean, network.scale, network.weights, network.biases)
+    agents = [Agent(network, 1), Agent(likeliest, 1, "ppo")]
     rules = [*baselines(len(MULTIPLES)), *fitted()]
-    return [*rules, Foresight(LinearImpactEnv(), rules[:2]), Agent(a_policy(), 1)]
+    return [*rules, Foresight(LinearImpactEnv(), rules[:2]), *agents]
 
 
 class Recorder(LinearImpactEnv):

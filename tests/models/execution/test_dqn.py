@@ -191,3 +191,21 @@ def test_nothing_is_subtracted_before_a_fit_nor_for_an_action_never_taken():
     unseen = steps._replace(actions=np.full(50, 4))
     assert not noise.of(unseen).any()
     assert noise.of(steps).any()
+
+
+@pytest.mark.parametrize("continuous", [False, True])
+def test_news_leaves_the_rewards_of_actions_whose_exposure_depends_on_the_state(continuous):
+    random = np.random.default_rng(6)
+    n = 20_000
+    steps, _, _ = made_steps(random, n)
+    fraction = random.uniform(0.0, 1.0, n)
+    actions = np.stack([fraction], axis=1).astype(np.float32) if continuous else steps.actions
+    kept = 1.0 - fraction if continuous else np.where(steps.actions == 2, 0.5, 1.0)
+    exposed = steps.shares * (kept + 0.3 * steps.states[:, 1] * steps.shares)
+    news = random.normal(0, 5, n)
+    steps = steps._replace(actions=actions, moves=(0.7 * steps.states[:, 0] + news).astype(np.float32))
+    rewards = (-exposed * steps.moves).astype(np.float32)
+    noise = MoveNoise(3, by_state=True)
+    noise.fit(steps, rewards)
+    quiet, wanted = rewards - noise.of(steps), -exposed * 0.7 * steps.states[:, 0]
+    assert np.var(quiet - wanted) < 0.05 * np.var(rewards - wanted)

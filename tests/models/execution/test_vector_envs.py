@@ -1,9 +1,14 @@
 """Many environments stepped together: the same episodes as alone, shaped rewards, the log of what ended."""
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from feeds.errors import SchemaError, StudyError
+from models.execution.config import DqnConfig, PpoConfig
+from models.execution.dqn import train_dqn
+from models.execution.ppo import train_ppo
 from models.execution.protocol import VectorEnvLike
 from models.execution.serial_vector import FIRST_STREAM, SerialVector, as_vector
 from models.execution.shaping import Shaper, drift_bps, potential, remaining_share
@@ -106,3 +111,19 @@ def test_the_log_counts_steps_one_environment_after_another_and_falls_back_on_re
     log.start()
     log.step(np.array([-1.0, 0.0]), np.array([True, False]), {}, 8)
     assert log.learning()["is_bps"][-1] == 1.0
+
+
+@pytest.mark.parametrize("agent", ["ppo", "dqn"])
+def test_agents_train_in_the_vector_environments_of_gymnasium(agent):
+    def make():
+        return gymnasium.make("CartPole-v1", max_episode_steps=15)
+
+    env = SyncVectorEnv([make] * 4, autoreset_mode=AutoresetMode.SAME_STEP)
+    if agent == "ppo":
+        trained = train_ppo(env, PpoConfig(steps=600, rollout=20, batch=40, layers=(8,)))
+    else:
+        trained = train_dqn(env, DqnConfig(steps=600, batch=32, layers=(8,), train_every=8))
+    assert trained.policy.shape == (4, 2)
+    # without a shortfall an episode costs minus its rewards: as many as it had steps, cut at 15
+    lengths = -trained.learning["is_bps"].to_numpy()
+    assert (lengths == lengths.astype(int)).all() and lengths.min() > 4 and lengths.max() == 15
