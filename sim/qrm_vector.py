@@ -129,7 +129,11 @@ class QrmVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, npt.NDArray[Any
         best = _imbalance(queues[rows, bid], queues[rows, k + ask])
         whole = _imbalance(queues[:, :k].sum(axis=1), queues[:, k:].sum(axis=1))
         scaled = (queues - self.task.volume_offset) / self.task.volume_scale
-        columns = [seen, scaled, np.stack([bid + ask, best, whole, moves / _MOVE_TICKS], axis=1)]
+        columns: list[npt.NDArray[Any]] = [
+            seen,
+            scaled,
+            np.stack([bid + ask, best, whole, moves / _MOVE_TICKS], axis=1),
+        ]
         return np.concatenate(columns, axis=1, dtype=np.float32)
 
     def _best(self, first: int) -> npt.NDArray[np.int64]:
