@@ -35,6 +35,7 @@ class DqnConfig:
         correction: Exponent beta of their weights at the start; it rises linearly to 1.
         fresh_every: Environment steps between fresh starts of all environments, where a checkpoint can be kept; 0:
             never.
+        quiet: Take news in the mid out of the rewards (move_noise.py).
 
     Raises:
         StudyError: A value is outside its range.
@@ -59,6 +60,7 @@ class DqnConfig:
     prioritised: float = 0.0
     correction: float = 0.4
     fresh_every: int = 0
+    quiet: bool = True
 
     def __post_init__(self) -> None:
         counts = (self.batch, self.replay, self.train_every, self.target_every, self.steps, self.envs, self.n_step)

@@ -118,7 +118,9 @@ class Learner:
         self.fixed = True
 
     def fit_news(self, seen: Transitions) -> None:
-        """Learn anew what of the mid's moves is news."""
+        """Learn anew what of the mid's moves is news; nothing where it is to stay in the rewards."""
+        if not self.config.quiet:
+            return
         self.news.fit(self._steps(seen), seen.rewards)
 
     def _steps(self, seen: Transitions) -> Steps:

@@ -31,8 +31,9 @@ def fitted():
 def policies():
     network = a_policy()
     likeliest = PpoPolicy(network.mean, network.scale, network.weights, network.biases)
+    agents = [Agent(network, 1), Agent(likeliest, 1, "ppo")]
     rules = [*baselines(len(MULTIPLES)), *fitted()]
-    return [*rules, Foresight(LinearImpactEnv(), rules[:2]), Agent(network, 1), Agent(likeliest, 1, "ppo")]
+    return [*rules, Foresight(LinearImpactEnv(), rules[:2]), *agents]
 
 
 class Recorder(LinearImpactEnv):
