@@ -11,7 +11,7 @@ Here: the audit. Not here: comparing (models/leakage.py), the series (assets/exe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -61,13 +61,13 @@ def audit_alpha(store: StudyStore, date: str) -> tuple[LeakageReport, bool]:
     trained = store.artefacts.current("alpha_model", date)
     model = AlphaModel.from_bytes(store.artefacts.read(trained, "model.joblib"))
     features = store.lake.read("feature_table", date).filter(pl.col("ts") >= test_start(store, date))
-    grid = features["ts"].unique().sort()
+    moments = features.select("ts", "symbol")
 
     def compute(rows: pl.DataFrame) -> pl.DataFrame:
-        return seen(forecast(model, rows, trained.id), grid, alpha_series, "alpha_bps")
+        return seen(forecast(model, rows, trained.id), moments, alpha_series, "alpha_bps")
 
-    stored = seen(store.lake.read("alpha_forecast", date), grid, alpha_series, "alpha_bps")
-    return audit_cut(compute, features, cuts_of(grid), "ts"), stored.equals(compute(features), null_equal=True)
+    stored = seen(store.lake.read("alpha_forecast", date), moments, alpha_series, "alpha_bps")
+    return audit_cut(compute, features, cuts_of(moments), "ts"), stored.equals(compute(features), null_equal=True)
 
 
 def audit_volatility(store: StudyStore, date: str) -> tuple[LeakageReport, bool]:
@@ -80,44 +80,42 @@ def audit_volatility(store: StudyStore, date: str) -> tuple[LeakageReport, bool]
     trained = store.artefacts.current("volatility_model", date)
     model = VolatilityModel.from_bytes(store.artefacts.read(trained, "model.joblib"))
     blocks, start = load_blocks(store, date)[0], test_start(store, date)
-    grid = blocks.filter(pl.col("ts") >= start)["ts"].unique().sort()
+    moments = blocks.filter(pl.col("ts") >= start).select("ts", "symbol")
 
     def series(table: pl.DataFrame, symbol: str) -> Series:
         return volatility_series(table, symbol, 1.0)
 
     def compute(rows: pl.DataFrame) -> pl.DataFrame:
         made = forecast_volatility(model, rows).filter(pl.col("ts") >= start)
-        return seen(made, grid, series, "volatility_bps")
+        return seen(made, moments, series, "volatility_bps")
 
-    stored = seen(store.lake.read("volatility_forecast", date), grid, series, "volatility_bps")
-    return audit_cut(compute, blocks, cuts_of(grid), "ts"), stored.equals(compute(blocks), null_equal=True)
+    stored = seen(store.lake.read("volatility_forecast", date), moments, series, "volatility_bps")
+    return audit_cut(compute, blocks, cuts_of(moments), "ts"), stored.equals(compute(blocks), null_equal=True)
 
 
 def seen(
-    table: pl.DataFrame, grid: pl.Series, series: Callable[[pl.DataFrame, str], Series], name: str
+    table: pl.DataFrame, moments: pl.DataFrame, series: Callable[[pl.DataFrame, str], Series], name: str
 ) -> pl.DataFrame:
-    """What agents are shown at the moments of ``grid`` up to the last forecast: ``ts, symbol`` and the value.
+    """What agents are shown: ``ts, symbol`` and the value.
 
     Args:
         table: Forecasts.
-        grid: Moments, ns UTC, ascending.
-        series: ``series(table, symbol)``: how a table becomes what is read point in time.
+        moments: ``ts, symbol``: when agents look, at what.
+        series: How the table of an instrument becomes what is read point in time.
         name: Of the value's column.
     """
     import polars as pl
 
     frames = []
-    for symbol in sorted(table["symbol"].unique().to_list()):
-        told = series(table, symbol)
-        frames.append(
-            pl.DataFrame({"ts": grid, name: [told.at(int(moment)) for moment in grid]}).select(
-                "ts", pl.lit(symbol).alias("symbol"), name
-            )
-        )
-    schema = {"ts": pl.Int64, "symbol": pl.String, name: pl.Float64}
-    return pl.concat(frames).cast(schema) if frames else pl.DataFrame(schema=schema)  # type: ignore[arg-type]
+    for (symbol,), part in moments.group_by("symbol", maintain_order=True):
+        told, stamps = series(table, str(symbol)), part["ts"].sort()
+        values = pl.Series(name, [told.at(moment) for moment in stamps.to_list()], dtype=pl.Float64)
+        frames.append(pl.DataFrame([stamps, values]).select("ts", pl.lit(str(symbol)).alias("symbol"), name))
+    schema: dict[str, Any] = {"ts": pl.Int64, "symbol": pl.String, name: pl.Float64}
+    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
 
 
-def cuts_of(grid: pl.Series) -> list[int]:
-    """Moments of a grid at `CUTS`."""
-    return [int(grid[int(grid.len() * share)]) for share in CUTS] if grid.len() else []
+def cuts_of(moments: pl.DataFrame) -> list[int]:
+    """Times at the shares `CUTS` of all moments."""
+    stamps = moments["ts"].unique().sort()
+    return [int(stamps[int(stamps.len() * share)]) for share in CUTS] if stamps.len() else []
