@@ -22,7 +22,7 @@ from assets.execution_training import (
     last_mean,
     learning_frame,
     starts_from,
-    train,
+    train_all,
     training_markets,
 )
 from assets.partitions import StudyPartitions
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 GROUP = "execution"
 OWNERS = ["team:execution"]
+#: Settings that change where something is computed and nothing in what comes out, so no part of an artefact's id.
+ELSEWHERE = ("executor", "workers")
 
 
 def build_execution(parts: StudyPartitions) -> list[dg.AssetsDefinition]:
@@ -72,11 +74,7 @@ def _execution_policy(parts: StudyPartitions) -> dg.AssetsDefinition:
         date, config = context.partition_key, settings(store)
         markets = training_markets(store, date, config, parents_of(store, date))
         champion, starts = starts_from(store, date, config, markets.terms)
-        trained = {
-            (kind, seed): train(markets, kind, seed, starts.get((kind, seed)), tell=context.log.info)
-            for kind in config.agents
-            for seed in config.seeds
-        }
+        trained = train_all(markets, starts, context.log.info)
         agent, means = chosen_agent(markets, trained)
         learning = learning_frame(trained)
         files = {agent_file(*key): one.policy.to_bytes() for key, one in trained.items()}
@@ -90,7 +88,7 @@ def _execution_policy(parts: StudyPartitions) -> dg.AssetsDefinition:
             parents=[*calibration, *dict.fromkeys(markets.sources), *([champion] if champion else [])],
             params={
                 "study": store.config.name,
-                **config.model_dump(mode="json"),
+                **config.model_dump(mode="json", exclude=set(ELSEWHERE)),
                 "terms": list(markets.terms),
                 "agent": agent,
                 "started_from": champion,

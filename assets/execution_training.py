@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from assets.execution_forecasts import training_forecasts, usual
 from assets.execution_markets import Impact, measured_impact, prepared, replay_market
 from assets.execution_setup import Parent, Replay, flow_market, observation_of, task_of
+from assets.parallel import Job, Tell, run_all
 from assets.store import StudyStore
 from assets.tape import fit_tape
 from feeds.errors import InsufficientDataError, LakeError
@@ -135,7 +136,18 @@ def training_markets(store: StudyStore, date: str, config: Execution, parents: S
     )
 
 
-def train(markets: TrainingMarkets, kind: str, seed: int, start: Trained | None, *, tell: Callable[[str], None]) -> Any:
+def train_all(markets: TrainingMarkets, starts: Mapping[Key, Trained], log: Tell) -> dict[Key, Result]:
+    """One agent a kind and training seed, where the study's executor says, with progress in the run's log."""
+    config = markets.config
+    keys = [(kind, seed) for kind in config.agents for seed in config.seeds]
+    jobs = (
+        Job(f"training {kind}, seed {seed}", train, (markets, kind, seed, starts.get((kind, seed))))
+        for kind, seed in keys
+    )
+    return dict(zip(keys, run_all(jobs, config.executor, config.workers, log), strict=True))
+
+
+def train(markets: TrainingMarkets, kind: str, seed: int, start: Trained | None, *, tell: Tell) -> Any:
     """One agent, a `TrainedDqn` or `TrainedPpo`; a tenth of the training a line of progress.
 
     Args:

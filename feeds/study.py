@@ -230,6 +230,10 @@ class Execution(_Strict):
             of them.
         flow_generator: The one agents are trained in: a name, or ``best``: whichever passes most metrics on a hold-out
             of the fitting period, the last third, where each is fitted on the first two.
+        executor: Where trainings and evaluations that do not depend on each other run; what comes out is the same:
+            ``in_process``, one after the other; ``processes`` of this machine; ``ray``, the cluster at
+            ``$RAY_ADDRESS``, or one of this machine where that is unset.
+        workers: Of them, at a time on this machine; 0: as many as it has cores.
         agents: Kinds of agents that are trained.
         train_on: Markets they are trained in: ``flow``, the simulated one, and ``replay``, the tape that it is fitted
             to. Without ``flow`` no market is simulated, so that data of levels or quotes do.
@@ -260,6 +264,8 @@ class Execution(_Strict):
     flow_minutes: int = Field(default=120, ge=1)
     generators: tuple[str, ...] = ()
     flow_generator: str = "flow"
+    executor: Literal["in_process", "processes", "ray"] = "in_process"
+    workers: int = Field(default=0, ge=0)
     agents: tuple[Literal["dqn", "ppo"], ...] = Field(default=("dqn", "ppo"), min_length=1)
     train_on: tuple[Literal["flow", "replay"], ...] = Field(default=("flow", "replay"), min_length=1)
     envs: int = Field(default=32, ge=1)
