@@ -10,7 +10,7 @@ import pytest
 from assets import execution_setup as setup
 from assets import execution_training as training
 from assets.execution_ablations import ABLATIONS
-from assets.execution_forecasts import FORECAST_TERMS
+from assets.execution_forecasts import FORECAST_TERMS, TrainingForecasts
 from assets.execution_markets import Impact, measured_impact, prepared
 from assets.execution_setup import Parent, observation_of
 from assets.store import StudyStore
@@ -27,7 +27,7 @@ from tests.support.studies import DATES, write_study
 from tests.support.tapes import SPEC, span
 
 DATE, SYMBOL, S = DATES[0], "AAA.US", 1_000_000_000
-BEGIN, END = 1_000_000 * S, 1_000_600 * S
+BEGIN, END = 1_000_000 * S, 1_003_000 * S
 SMALL = {"horizon_s": 20, "decisions": 4, "latency_ms": 10, "train_steps": 200, "ppo_steps": 700, "envs": 4}
 
 
@@ -47,7 +47,7 @@ def given(tmp_path, monkeypatch, tape):
     monkeypatch.setattr(training, "fit_tape", lambda store, date, symbol, *, orders_only: tape)
     middle = (BEGIN + END) // 2
     told = Forecasts(Series([middle], [3.0]), Series([middle], [8.0]))
-    made = training.TrainingForecasts({SYMBOL: told}, middle, ("training_set-1",))
+    made = TrainingForecasts({SYMBOL: told}, middle, ("training_set-1",))
     monkeypatch.setattr(training, "training_forecasts", lambda store, date: made)
 
     def make(**execution):
