@@ -120,7 +120,7 @@ def execution(one: Gatherer) -> ExecutionInputs | None:
     if found is None or slippage is None:
         return None
     tree = found[1]
-    names = ("fan", "learning", "heat", "costs", "tests")
+    names = ("fan", "learning", "heat", "costs", "tests", "over_seeds", "ablations")
     frames = {name: frame_of(tree[name]) if tree.get(name) else None for name in names}
     return ExecutionInputs(
         table=frame_of(tree["table"]),
@@ -129,6 +129,7 @@ def execution(one: Gatherer) -> ExecutionInputs | None:
         verdict=tree["verdict"],
         split=tree["split"],
         notes=tuple(tree["notes"]),
+        challenger=str(tree.get("challenger", "")),
     )
 
 

@@ -26,8 +26,9 @@ OWNERS = ["team:execution"]
 
 
 def build_simulator(parts: StudyPartitions) -> list[dg.AssetsDefinition]:
-    """The assets of this module for one study; none where it has no order-by-order data to execute in."""
-    return [_simulator_calibration(parts), _realism_report(parts)] if parts.study.execution else []
+    """The assets of this module for one study; none where it does not execute or trains on replays alone."""
+    simulates = parts.study.execution is not None and parts.study.execution.simulates
+    return [_simulator_calibration(parts), _realism_report(parts)] if simulates else []
 
 
 def _simulator_calibration(parts: StudyPartitions) -> dg.AssetsDefinition:

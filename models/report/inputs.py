@@ -189,9 +189,12 @@ class ExecutionInputs:
             quoted_bps, walk_bps, shift_bps, impact_bps, drift_bps where the orders were played against a run without
             them.
         tests: As from `models.execution.significance.significance`.
+        over_seeds: As from `models.execution.seeds.over_seeds`.
+        ablations: ablation, what (in words), policy, n, is_bps, change_bps: parts of the market switched off.
         verdict: One or more sentences, losing cases included.
         split: How training and test were separated.
         notes: Parent sizes, horizon, seeds.
+        challenger: The agent that stands for the night; empty: the first.
     """
 
     table: pl.DataFrame
@@ -201,9 +204,12 @@ class ExecutionInputs:
     heat: pl.DataFrame | None = None
     costs: pl.DataFrame | None = None
     tests: pl.DataFrame | None = None
+    over_seeds: pl.DataFrame | None = None
+    ablations: pl.DataFrame | None = None
     verdict: str = ""
     split: str = ""
     notes: Sequence[str] = ()
+    challenger: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from multiprocessing import Pipe
 import pytest
 
 from assets import parallel_processes, parallel_ray
-from assets.execution import ELSEWHERE, train_all
+from assets.execution import ELSEWHERE
 from assets.execution_setup import Parent
+from assets.execution_training import TrainingMarkets, train_all
 from assets.parallel import Job, installation, run_all, settle
 from feeds.errors import JobError, StudyError
 from feeds.study import Execution
@@ -149,8 +150,10 @@ def test_a_cluster_that_is_not_there_is_an_error_with_its_address(monkeypatch):
 
 def agents(executor, *seeds):
     parents = [Parent(symbol, 100, FlowParams.example(), 1_000_000, 1_000_000_000) for symbol in ("A.X", "B.X")]
-    config = Execution(horizon_s=5, decisions=2, train_steps=400, seeds=seeds, executor=executor, workers=2)
-    return train_all(config, parents, lambda line: None)
+    settings = {"horizon_s": 5, "decisions": 2, "train_steps": 400, "train_on": ("flow",), "agents": ("dqn",)}
+    config = Execution(seeds=seeds, executor=executor, workers=2, **settings)
+    trained = train_all(TrainingMarkets(config, tuple(parents)), {}, lambda line: None)
+    return {seed: one for (_, seed), one in trained.items()}
 
 
 @pytest.fixture(scope="module")
