@@ -103,15 +103,15 @@ def executions_of(tape: pl.DataFrame, hit: np.ndarray) -> Executions:
         tape: RAW_TICKS rows.
         hit: (n,) row that put the executed order of each row at its place.
     """
-    action, side = (tape[name].to_physical().cast(pl.Int64).to_numpy() for name in ("action", "side"))
-    is_print = action == ACTION_CODE["T"]
-    told = (is_print | (action == ACTION_CODE["F"])) & (side != SIDE_CODE["N"])
-    rows = np.flatnonzero(told)
+    action, side = (tape[name].to_physical().to_numpy() for name in ("action", "side"))
+    told = ((action == ACTION_CODE["T"]) | (action == ACTION_CODE["F"])) & (side != SIDE_CODE["N"])
+    rows, first = np.flatnonzero(told), np.zeros(told.size + 1, np.int64)
+    np.cumsum(told, out=first[1:])
     # The side of an F is that of the resting order, of a T that of the aggressor.
-    resting = np.where(is_print, 1 - side, side)
+    resting = np.where(action[rows] == ACTION_CODE["T"], 1 - side[rows], side[rows])
     return Executions(
-        first=np.concatenate([[0], np.cumsum(told)]).astype(np.int64),
-        side=resting[rows].astype(np.uint8),
+        first=first,
+        side=resting.astype(np.uint8),
         price=np.ascontiguousarray(tape["price"].to_numpy()[rows], np.int64),
         lots=np.ascontiguousarray(tape["size"].to_numpy()[rows], np.int64),
         hit=hit[rows].astype(np.int32),

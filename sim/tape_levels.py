@@ -26,7 +26,7 @@ from sim.fast_replay_l2 import LevelReplay, level_columns
 from sim.level_fold import CHANGES, DEEP, MOST, N_CURSOR, NEAR, WORST, LevelFold, Prices, fold_rows
 from sim.tape_build import Changes, Executions, FlatTape, build_tape
 from sim.tape_state import DEEP_EVERY, NEAR_EVERY, NEAR_LEVELS, UNKNOWN, EventTape
-from sim.tape_sums import clock_of, next_true, quoted_rows, variance_sums
+from sim.tape_sums import clock_of, next_true, quoted_rows, traded_sums, variance_sums
 
 _TOP = ("bid_px", "bid_sz", "ask_px", "ask_sz")
 
@@ -124,20 +124,12 @@ def _assemble(booked: pl.DataFrame, fold: LevelFold) -> FlatTape:
         np.full(changes, UNKNOWN, np.int32),
     )
     events = EventTape(
-        clock, fold.top, fold.depth, _sums(booked, signs), variance, np.array([first_second], np.int64),
+        clock, fold.top, fold.depth, traded_sums(booked, signs), variance, np.array([first_second], np.int64),
         next_true(quoted), *told, *_executions(booked, signs),
         fold.near_first, fold.near_price[:near].copy(), fold.near_lots[:near].copy(),
         fold.deep_first, fold.deep_price[:deep].copy(), fold.deep_lots[:deep].copy(),
     )  # fmt: skip
     return FlatTape(events, int(fold.cursor[MOST]))
-
-
-def _sums(booked: pl.DataFrame, signs: np.ndarray) -> np.ndarray:
-    """The same as `sim.tape_sums.traded_sums`, adding up only the few rows that trade."""
-    rows = np.flatnonzero(booked["action"].is_in(["F", "T"]).to_numpy())
-    lots, sums = booked["size"].to_numpy()[rows], np.zeros((booked.height + 1, 3), np.int64)
-    sums[rows + 1] = np.stack([lots, lots * signs[rows], np.ones_like(lots)], axis=1)
-    return np.cumsum(sums, axis=0, out=sums)
 
 
 def _executions(booked: pl.DataFrame, signs: np.ndarray) -> Executions:

@@ -13,8 +13,25 @@ import polars as pl
 
 from feeds.schema import RAW_TICKS
 from sim.book_state import LOG_COLUMNS, LOG_LINES, LOG_LOTS, LOG_PRICE, LOG_SIDE, Book, new_book
+from sim.order_numbers import number_ids
 from sim.tape_build import Changes, FlatTape, build_tape, executions_of
-from sim.tape_rows import CORRECTED, N_COUNTS, NOT_STATED, ROW_COLUMNS, ROW_HIT, UNKNOWN, log_rows
+from sim.tape_rows import (
+    CORRECTED,
+    N_COUNTS,
+    NOT_STATED,
+    ROW_ACTION,
+    ROW_BID_PX,
+    ROW_COLUMNS,
+    ROW_EVENT,
+    ROW_HIT,
+    ROW_ORDER,
+    ROW_PRICE,
+    ROW_SIDE,
+    ROW_SIZE,
+    ROW_TS,
+    UNKNOWN,
+    log_rows,
+)
 from sim.tape_sums import clock_of, quoted_rows
 
 #: Lines the log of the book is emptied at, at the latest.
@@ -73,19 +90,18 @@ def _piece(lines: np.ndarray, entered: np.ndarray) -> Changes:
 
 
 def _rows(tape: pl.DataFrame) -> tuple[np.ndarray, int]:
-    """The array of rows, `ROW_HIT` still unknown, and the number of different order ids."""
+    """The table of rows, `ROW_HIT` still unknown, and the number of different order ids."""
     missing = sorted(set(RAW_TICKS) - set(tape.columns))
     assert not missing, f"a tape has the columns of RAW_TICKS; missing {missing}"
-    ids, numbers = np.unique(tape["order_id"].to_numpy(), return_inverse=True)
-    columns = [
-        clock_of(tape),
-        tape["ts_event"].to_numpy(),
-        *(tape[name].to_physical().cast(pl.Int64).to_numpy() for name in ("action", "side")),
-        numbers,
-        tape["price"].to_numpy(),
-        tape["size"].to_numpy(),
-        *(tape[name].fill_null(NOT_STATED).to_numpy() for name in _STATED),
-        np.full(tape.height, UNKNOWN),
-    ]
-    assert len(columns) == ROW_COLUMNS == ROW_HIT + 1, "one column each"
-    return np.ascontiguousarray(np.stack(columns, axis=1).astype(np.int64)), ids.size
+    # A column of the table is one of memory: each is copied once, and read from its beginning to its end.
+    table = np.empty((ROW_COLUMNS, tape.height), np.int64)
+    table[ROW_TS] = clock_of(tape)
+    for at, name in ((ROW_EVENT, "ts_event"), (ROW_PRICE, "price"), (ROW_SIZE, "size")):
+        table[at] = tape[name].to_numpy()
+    for at, name in ((ROW_ACTION, "action"), (ROW_SIDE, "side")):
+        table[at] = tape[name].to_physical().to_numpy()
+    for at, name in enumerate(_STATED, ROW_BID_PX):
+        table[at] = tape[name].fill_null(NOT_STATED).to_numpy()
+    table[ROW_HIT] = UNKNOWN
+    ids = np.ascontiguousarray(tape["order_id"].to_numpy(), np.int64)
+    return table.T, number_ids(ids, table[ROW_ORDER])

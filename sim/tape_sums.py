@@ -44,12 +44,19 @@ def next_true(flags: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.minimum.accumulate(places[::-1])[::-1], np.int64)
 
 
-def traded_sums(tape: pl.DataFrame) -> np.ndarray:
-    """(n + 1, 3) int64: lots, signed lots, executions before each row and at the end; see `EventTape.sums`."""
-    executed = tape["action"].is_in(["F", "T"]).to_numpy()
-    lots = np.where(executed, tape["size"].to_numpy(), 0)
-    steps = np.stack([lots, lots * trade_signs(tape), executed], axis=1).astype(np.int64)
-    return np.concatenate([np.zeros((1, 3), np.int64), np.cumsum(steps, axis=0)])
+def traded_sums(tape: pl.DataFrame, signs: np.ndarray | None = None) -> np.ndarray:
+    """(n + 1, 3) int64: lots, signed lots, executions before each row and at the end; see `EventTape.sums`.
+
+    Args:
+        tape: RAW_TICKS rows with the best bid and ask.
+        signs: (n,) of `trade_signs`, where they are known already.
+    """
+    rows = np.flatnonzero(tape["action"].is_in(["F", "T"]).to_numpy())
+    lots, by = tape["size"].to_numpy()[rows], (trade_signs(tape) if signs is None else signs)[rows]
+    after = np.zeros((rows.size + 1, 3), np.int64)
+    np.cumsum(np.stack([lots, lots * by, np.ones_like(lots)], axis=1), axis=0, out=after[1:])
+    # Few rows trade: every other one repeats what stood before it.
+    return np.repeat(after, np.diff(rows + 1, prepend=0, append=tape.height + 1), axis=0)
 
 
 def variance_sums(tape: pl.DataFrame, clock: np.ndarray, quoted: np.ndarray) -> tuple[int, np.ndarray]:
@@ -67,10 +74,9 @@ def variance_sums(tape: pl.DataFrame, clock: np.ndarray, quoted: np.ndarray) -> 
     # One sample behind the last row: at that second the last row is known.
     seconds = np.arange(first, int(clock[-1]) // VIEW_SAMPLE_NS + 2)
     last_row = np.searchsorted(clock, seconds * VIEW_SAMPLE_NS, side="right") - 1
-    last_quoted = np.maximum.accumulate(np.where(quoted, np.arange(quoted.size), -1))
-    at = np.where(last_row >= 0, last_quoted[np.maximum(last_row, 0)], -1)
-    bid, ask = (tape[name].fill_null(0).to_numpy() for name in ("bid_px", "ask_px"))
-    log_mid = np.log(np.maximum(bid + ask, 1) / 2.0)
-    known = at >= 0
-    returns = np.where(known[1:] & known[:-1], np.diff(log_mid[np.maximum(at, 0)]), 0.0)
+    quoted_at = np.flatnonzero(quoted)
+    at = np.concatenate([[-1], quoted_at])[np.searchsorted(quoted_at, last_row, side="right")]
+    bid, ask = (tape[name].gather(np.maximum(at, 0)).fill_null(0).to_numpy() for name in ("bid_px", "ask_px"))
+    log_mid, known = np.log(np.maximum(bid + ask, 1) / 2.0), at >= 0
+    returns = np.where(known[1:] & known[:-1], np.diff(log_mid), 0.0)
     return first, np.concatenate([[0.0], np.cumsum(returns**2)])
