@@ -122,7 +122,7 @@ def play_all(store: StudyStore, date: str, policy: Manifest) -> Played:
         sources += [replay.tape.parent, store.lake.manifest("bars", fit_date(store, date), parent.symbol).id]
         markets: dict[str, ExecutionEnv] = {"replay": replay.env(config, parent.lots)}
         if config.simulates:
-            markets["flow"] = flow_env(config, parent, _shown(known, parent))
+            markets["flow"] = flow_env(config, parent, shown_instead(known, parent))
         policies = [*rules(store, date, parent, markets["replay"].grid.n), *agents]
         if config.fitted_rules:
             policies += fitted(store, date, parent, config)
@@ -133,7 +133,7 @@ def play_all(store: StudyStore, date: str, policy: Manifest) -> Played:
     return Played(pl.concat(frames), pl.concat(switched) if switched else None, list(dict.fromkeys(sources)))
 
 
-def _shown(known: dict[str, Forecasts], parent: Parent) -> Forecasts | None:
+def shown_instead(known: dict[str, Forecasts], parent: Parent) -> Forecasts | None:
     """What a simulated market shows in place of forecasts."""
     return usual(known[parent.symbol]) if parent.symbol in known else None
 
@@ -142,13 +142,17 @@ def fitted(store: StudyStore, date: str, parent: Parent, config: Execution) -> l
     """Rules fitted in the market agents are trained in: the flow, or without it the tape before the test."""
     from models.execution.fitted_rules import fit_rules
 
-    if config.simulates:
-        env = flow_env(config, parent)
-    else:
-        tape = fit_tape(store, date, parent.symbol, orders_only=False)
-        flat = prepared(tape, until_ns=tape.bounds[1])
-        env = Replay(tape, flat, impact_of(store, date, parent.symbol)).env(config, parent.lots)
+    env = training_env(store, date, parent, config)
     return fit_rules(always(env), observation_of(config).terms).policies()
+
+
+def training_env(store: StudyStore, date: str, parent: Parent, config: Execution) -> ExecutionEnv:
+    """One order at a time in the market of before the test: the flow, or without it the replayed tape."""
+    if config.simulates:
+        return flow_env(config, parent)
+    tape = fit_tape(store, date, parent.symbol, orders_only=False)
+    flat = prepared(tape, until_ns=tape.bounds[1])
+    return Replay(tape, flat, impact_of(store, date, parent.symbol)).env(config, parent.lots)
 
 
 def ablated(
@@ -256,7 +260,7 @@ def heat_map(store: StudyStore, date: str, policy: Manifest) -> pl.DataFrame:
     parent = parents_of(store, date)[0]
     known = judged_forecasts(store, date)[0] if config.sees_forecasts else {}
     if config.simulates:
-        env = flow_env(config, parent, _shown(known, parent))
+        env = flow_env(config, parent, shown_instead(known, parent))
     else:
         env = judged_replay(store, date, parent, known.get(parent.symbol)).env(config, parent.lots)
     kind, shown = agent_of(policy), observation_of(config).terms

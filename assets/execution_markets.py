@@ -7,7 +7,7 @@ Here: replays and their measured impact. Not here: parent orders and environment
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from assets.tape import Tape
 from feeds.errors import InsufficientDataError, StudyError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sim.tape_build import FlatTape
 
 #: The queue model of tapes that do not tell orders one by one, where the study names none.
-LEVEL_QUEUE = "conservative"
+LEVEL_QUEUE: Literal["conservative"] = "conservative"
 
 
 @dataclass(frozen=True)

@@ -261,7 +261,7 @@ def starts_from(
     if terms_of(champion) != tuple(terms):
         return "", {}
     fitting = {key: one for key, one in agents.items() if _fits(key[0], one)}
-    found = {}
+    found: dict[Key, Trained] = {}
     for kind in config.agents:
         seeds = [seed for name, seed in fitting if name == kind]
         for number, seed in enumerate(config.seeds if seeds else ()):

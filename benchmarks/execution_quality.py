@@ -173,25 +173,29 @@ def _play_parent(
     night: Night, parent: Parent, budget: FitConfig, ablations: Mapping[str, Ablation]
 ) -> tuple[pl.DataFrame, dict[str, Any], dict[str, pl.DataFrame]]:
     """Rows of both markets, what was fitted, and rows of the tape with parts switched off."""
-    from assets.execution_judge import contenders
-    from assets.execution_setup import flow_env, observation_of, replay_env, rules
+    from assets.execution_forecasts import judged_forecasts
+    from assets.execution_judge import contenders, shown_instead, training_env
+    from assets.execution_setup import flow_env, judged_replay, observation_of, rules
     from models.execution.fitted_rules import fit_rules
 
+    store, date, config = night.store, night.date, night.config
+    told = judged_forecasts(store, date)[0] if config.sees_forecasts else {}
+    tape = judged_replay(store, date, parent, told.get(parent.symbol))
+
     def flow() -> ExecutionEnvLike:
-        return flow_env(night.config, parent)
+        return flow_env(config, parent, shown_instead(told, parent))
 
     def replay(without: Ablation | None = None) -> ExecutionEnv:
-        config = night.config.model_copy(update=dict(without.settings) if without else {})
-        return replay_env(night.store, night.date, parent, config, **(without.market() if without else {}))[0]
+        changed = config.model_copy(update=dict(without.settings) if without else {})
+        return tape.env(changed, parent.lots, **(without.market() if without else {}))
 
-    policy = night.store.artefacts.current("execution_policy", night.date)
-    learned = fit_rules(lambda _: flow(), observation_of(night.config).terms, budget)
-    known = [*rules(night.store, night.date, parent, replay().grid.n), *learned.policies()]
-    policies, concession = [*known, *contenders(night.store, night.date, policy)[0]], learned.impact.concession_bps
-    rows = [
-        _judged(night, replay, policies, "replay", known, concession),
-        _judged(night, flow, policies, "flow", known, concession),
-    ]
+    policy = store.artefacts.current("execution_policy", date)
+    learned = fit_rules(lambda _: training_env(store, date, parent, config), observation_of(config).terms, budget)
+    known = [*rules(store, date, parent, replay().grid.n), *learned.policies()]
+    policies, concession = [*known, *contenders(store, date, policy)[0]], learned.impact.concession_bps
+    rows = [_judged(night, replay, policies, "replay", known, concession)]
+    if config.simulates:
+        rows.append(_judged(night, flow, policies, "flow", known, concession))
     changed = {
         name: _judged(night, partial(replay, without), policies, "replay") for name, without in ablations.items()
     }

@@ -124,4 +124,4 @@ def _signed(value: float) -> str:
 
 
 def _plain(name: str) -> str:
-    return {"dqn": "DQN", "twap_taker": "TWAP taker", "vwap": "VWAP"}.get(name, name.replace("_", " "))
+    return {"dqn": "DQN", "ppo": "PPO", "twap_taker": "TWAP taker", "vwap": "VWAP"}.get(name, name.replace("_", " "))
