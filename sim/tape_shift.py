@@ -41,6 +41,8 @@ from sim.tape_state import (
     ROUNDING,
     ROW,
     SHIFT,
+    TOP_ASK,
+    TOP_BID,
     EventTape,
     TapeState,
 )
@@ -76,8 +78,22 @@ def push(tape: EventTape, state: TapeState, lots: int) -> None:
     for part in range(impact.shape[0]):
         left = impact[part, IMPACT_TICKS] * math.exp(-impact[part, IMPACT_RATE] * age_s)
         impact[part, IMPACT_TICKS] = left + impact[part, IMPACT_WEIGHT] * lots
+    _keep_prices_positive(tape, state)
     counts[PUSHED_NS] = counts[NOW_NS]
     reprice(tape, state, counts[NOW_NS])
+
+
+@njit(**INNER)
+def _keep_prices_positive(tape: EventTape, state: TapeState) -> None:
+    """Sales push the price down by no more than half of it, whatever is sold."""
+    impact, down = state.impact, 0.0
+    for part in range(impact.shape[0]):
+        down -= min(0.0, impact[part, IMPACT_TICKS])
+    most = 0.5 * max(tape.top[state.counts[ROW], TOP_BID], tape.top[state.counts[ROW], TOP_ASK])
+    if down > most:
+        for part in range(impact.shape[0]):
+            if impact[part, IMPACT_TICKS] < 0.0:
+                impact[part, IMPACT_TICKS] *= most / down
 
 
 @njit(**INNER)

@@ -178,3 +178,12 @@ def test_the_refill_of_taken_depth_is_timed():
 def test_a_tape_with_few_market_orders_is_refused():
     with pytest.raises(InsufficientDataError, match="market orders"):
         fit_impact(prepare_tape(fifo_tape(1, events=300)), SPEC)
+
+
+def test_no_sale_pushes_the_price_to_nothing(ready):
+    absurd = Propagator(permanent_ticks_per_lot=1e6, decays=(Decay(1e6, 0.01),))
+    market = market_with(ready, absurd)
+    for _ in range(4):
+        market.take(SELL, 20)
+        assert market.view()[BID_PX] > 0
+    assert (market.fills()[:, FILL_PRICE] > 0).all()
