@@ -31,7 +31,7 @@ def everything():
 def test_the_environment_is_imported_without_tables_and_without_any_market():
     found = loaded("sim.execution_env")
     assert len(found) < MOST_OF_THE_ENVIRONMENT
-    assert not {"polars", "scipy", "sim.book", "sim.replay_market", "sim.flow_market", *HEAVY} & found
+    assert not {"polars", "sim.book", "sim.replay_market", "sim.flow_market", *HEAVY} & found
 
 
 def test_all_of_the_simulator_is_imported_without_what_it_does_not_need(everything):
