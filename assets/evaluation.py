@@ -134,7 +134,9 @@ def position_rule(study: Study, volatility: pl.DataFrame) -> PositionRule:
 
 
 def _nightly_report(parts: StudyPartitions) -> dg.AssetsDefinition:
-    executed = ["realism_report", "execution_evaluation"] if parts.study.execution else []
+    config = parts.study.execution
+    executed = ["execution_evaluation"] if config else []
+    executed += ["realism_report"] if config and config.simulates else []
     planted = ["planted_truth"] if has_planted_truth(parts.study) else []
 
     @dg.asset(

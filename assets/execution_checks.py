@@ -1,6 +1,7 @@
-"""Checks of the execution evaluation: the accounts of every parent order.
+"""Checks of the execution evaluation: the accounts of every parent order, and what agents knew.
 
-Here: one asset check. Not here: the evaluation (assets/execution.py), its statistics (models/execution).
+Here: asset checks. Not here: the evaluation (assets/execution.py), its statistics (models/execution), the audit of
+forecasts (assets/execution_audit.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assets.common import resolved
+from assets.execution_audit import audit_forecasts
 from assets.partitions import StudyPartitions
 from assets.store import StudyStore
 
@@ -22,7 +24,26 @@ TOLERANCE_BPS = 1e-6
 
 def build_execution_checks(parts: StudyPartitions) -> list[dg.AssetChecksDefinition]:
     """The checks of this module for one study; none where it does not execute."""
-    return [_accounts(parts)] if parts.study.execution else []
+    config = parts.study.execution
+    if config is None:
+        return []
+    return [_accounts(parts), *([_point_in_time(parts)] if config.sees_forecasts else [])]
+
+
+def _point_in_time(parts: StudyPartitions) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset="execution_evaluation",
+        name="forecasts_were_known",
+        blocking=True,
+        partitions_def=parts.dates,
+        description="Cuts features and bars at two times, forecasts anew, and requires what agents were shown up to "
+        "the cut bit-equal, from the lake as well.",
+    )
+    @resolved
+    def forecasts_were_known(context: dg.AssetCheckExecutionContext, store: StudyStore) -> dg.AssetCheckResult:
+        return audit_forecasts(store, context.partition_key)
+
+    return forecasts_were_known
 
 
 def _accounts(parts: StudyPartitions) -> dg.AssetChecksDefinition:

@@ -218,7 +218,7 @@ def _execution(store: StudyStore, date: str, challenger: Manifest, champion: Man
     from assets.execution import paired_losses
     from models.metrics.paired import paired_episodes
 
-    ours, theirs, block = paired_losses(store, date, champion)
+    ours, theirs, block = paired_losses(store, date, challenger, champion)
     return "implementation shortfall (bps)", paired_episodes(ours, theirs, block)
 
 

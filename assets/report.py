@@ -29,7 +29,7 @@ COMPARED = {
     "volatility_model": ("qlike_har", "qlike_ewma"),
     "regime_model": ("log_likelihood_gain",),
     "correlation_model": ("loss_identity", "loss_ledoit_wolf"),
-    "execution_evaluation": ("is_bps_dqn", "is_bps_twap_taker", "is_bps_twap_passive"),
+    "execution_evaluation": ("is_bps_dqn", "is_bps_ppo", "is_bps_twap_taker", "is_bps_twap_passive"),
     "backtest": ("gross_total_bps", "net_total_bps", "turnover"),
 }
 #: Models named in the provenance block, and tables beside them.
@@ -248,9 +248,10 @@ class Gatherer:
 def absence_reasons(study: Study) -> dict[str, str]:
     """Why parts of the report cannot be there in this study."""
     if study.execution:
-        return {}
-    reason = "the study has no `execution` settings; they need order-by-order data"
-    return {"simulator": reason, "execution": reason}
+        alone = "agents of this study are trained on replayed tapes alone (`execution.train_on`)"
+        return {} if study.execution.simulates else {"simulator": alone}
+    reason = "the study has no `execution` settings"
+    return {"simulator": f"{reason}; simulated markets need order-by-order data", "execution": reason}
 
 
 def gather(store: StudyStore, date: str) -> Gathered:

@@ -81,20 +81,34 @@ def simulator(one: Gatherer) -> SimulatorInputs | None:
     if found is None:
         return None
     tree = found[1]
-    realism = one.table("realism")
+    realism, chosen = one.table("realism"), tree["flow_generator"]
     notes = [f"Fitted on {tree['fit_date']}.", *tree["notes"]]
+    if tree["hold_out"]:
+        told = ", ".join(f"{name} {passes}" for name, passes in tree["hold_out"].items())
+        notes.append(f"Agents train in {chosen}, chosen by passes on the last third of the fitting period: {told}.")
     return SimulatorInputs(
-        frame_of(tree["parameters"]), frame_of(tree["rates"]), realism, _realism_verdict(realism), tuple(notes)
+        frame_of(tree["parameters"]),
+        frame_of(tree["rates"]),
+        realism,
+        _realism_verdict(realism, chosen),
+        tuple(notes),
+        frame_of(tree["generators"]),
+        chosen,
     )
 
 
-def _realism_verdict(realism: pl.DataFrame | None) -> str:
+def _realism_verdict(realism: pl.DataFrame | None, chosen: str) -> str:
     if realism is None or realism.is_empty():
         return ""
     judged = realism.filter(realism["passed"].is_not_null())
+    told = []
+    for name in judged["generator"].unique(maintain_order=True):
+        own = judged.filter(judged["generator"] == name)
+        use = ", in which agents train" if name == chosen else ""
+        told.append(f"{int(own['passed'].sum())} of {own.height} for {name}{use}")
     return (
-        f"{int(judged['passed'].sum())} of {judged.height} judged metrics lie inside the band of real against real; "
-        "the others are where the simulated market can be told from the tape."
+        f"Judged metrics inside the band of real against real: {'; '.join(told)}. The others are where a simulated "
+        "market can be told from the tape."
     )
 
 
@@ -106,7 +120,7 @@ def execution(one: Gatherer) -> ExecutionInputs | None:
     if found is None or slippage is None:
         return None
     tree = found[1]
-    names = ("fan", "learning", "heat", "costs", "tests")
+    names = ("fan", "learning", "heat", "costs", "tests", "over_seeds", "ablations")
     frames = {name: frame_of(tree[name]) if tree.get(name) else None for name in names}
     return ExecutionInputs(
         table=frame_of(tree["table"]),
@@ -115,6 +129,7 @@ def execution(one: Gatherer) -> ExecutionInputs | None:
         verdict=tree["verdict"],
         split=tree["split"],
         notes=tuple(tree["notes"]),
+        challenger=str(tree.get("challenger", "")),
     )
 
 

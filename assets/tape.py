@@ -41,11 +41,18 @@ class Tape:
     parent: str
 
 
-def read_tape(store: StudyStore, date: str, symbol: str) -> Tape:
+def read_tape(store: StudyStore, date: str, symbol: str, *, orders_only: bool = True) -> Tape:
     """The tape of one instrument-day: the rows cleaning lets touch the book, opening snapshot included.
 
+    Args:
+        store: Of the study.
+        date: ISO date.
+        symbol: Instrument.
+        orders_only: Whether order-by-order events are needed, as the fitting of simulated markets does; a replay also
+            knows levels and quotes.
+
     Raises:
-        InsufficientDataError: The source has no order-by-order events.
+        InsufficientDataError: The source has no order-by-order events, or nothing but trades.
     """
     from feeds.cleaning import book_kind, filter_rows
 
@@ -53,15 +60,22 @@ def read_tape(store: StudyStore, date: str, symbol: str) -> Tape:
     origin = store.lake.manifest("raw_ticks", date, symbol)
     spec, bounds = spec_from(origin), session_of(store, date)
     kind = book_kind(raw)
-    if kind not in ("orders", "stated") or not (raw["action"] == "A").any():
+    by_order = kind in ("orders", "stated") and bool((raw["action"] == "A").any())
+    if kind == "none" or (orders_only and not by_order):
         raise InsufficientDataError(
-            f"tape of {symbol} on {date}", received=f"a source of kind {kind!r}", expected="order-by-order events"
+            f"tape of {symbol} on {date}",
+            received=f"a source of kind {kind!r}",
+            expected="order-by-order events" if orders_only else "orders, levels or quotes",
         )
     kept, _ = filter_rows(raw, spec, bounds, store.config.cleaning)
     if kind == "orders":
         from sim.replay import with_book
 
         kept, _ = with_book(kept, source=f"raw_ticks of {symbol} on {date}")
+    elif kind == "quotes":
+        from feeds.nbbo import with_nbbo
+
+        kept = with_nbbo(kept)
     stamps = kept["ts_recv"].cum_max()
     # A capture may be much shorter than its session.
     bounds = max(bounds[0], int(stamps[0])), min(bounds[1], int(stamps[-1]))
@@ -92,14 +106,14 @@ def fit_date(store: StudyStore, date: str) -> str:
     return earlier[-1]
 
 
-def fit_tape(store: StudyStore, date: str, symbol: str) -> Tape:
+def fit_tape(store: StudyStore, date: str, symbol: str, *, orders_only: bool = True) -> Tape:
     """What the simulator of ``date`` may be fitted on: nothing at or after the test begins."""
-    tape = read_tape(store, fit_date(store, date), symbol)
+    tape = read_tape(store, fit_date(store, date), symbol, orders_only=orders_only)
     start = test_start(store, date)
     return replace(tape, bounds=(tape.bounds[0], min(tape.bounds[1], start)))
 
 
-def judged_tape(store: StudyStore, date: str, symbol: str) -> Tape:
+def judged_tape(store: StudyStore, date: str, symbol: str, *, orders_only: bool = True) -> Tape:
     """What policies of ``date`` are judged on: the date from the test's begin on (the rows before build the book)."""
-    tape = read_tape(store, date, symbol)
+    tape = read_tape(store, date, symbol, orders_only=orders_only)
     return replace(tape, bounds=(max(tape.bounds[0], test_start(store, date)), tape.bounds[1]))

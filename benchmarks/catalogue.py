@@ -17,12 +17,14 @@ _MODULES = {
     "demo_market": "the simulated demo market: seconds to generate, events, what knowing the plant is worth",
     "execution_env": "execution environments, vectorised and single, by market: steps a second at 100 messages, reset",
     "execution_quality": "execution policies of a study that was run, by the whole protocol (--study NAME)",
+    "generators": "simulated markets fitted to real tapes: realism metrics passed, cost of a take by half spreads",
     "graph": "the whole graph on the embedded data, both studies: seconds, peak memory",
     "known_answers": "agents where the best schedule is known: Almgren-Chriss, Obizhaeva-Wang",
     "load": "loading the code location cold: seconds against the 15 s limit",
     "orders": "a message at the venue with every order type: ns on one core, beside the plain twin",
     "qrm": "queue-reactive model: published execution table, jump and invariant law, ns per event",
     "replay_facts": "what replays of real tapes must reproduce: book files, matches, tickers",
+    "replay_market": "tapes as markets: preparation, bytes a row, resets, steps; impact measured on each",
     "sentiment": "headline scoring: texts a second, macro-F1 where the labelled headlines are here",
 }
 

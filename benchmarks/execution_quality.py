@@ -13,11 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from assets.execution_ablations import ABLATIONS as ALL
+from assets.execution_ablations import Ablation
 
 if TYPE_CHECKING:
     from assets.execution_setup import Parent
@@ -31,25 +34,8 @@ STUDY = "bitstamp_demo"
 ORACLE = "foresight"
 
 
-@dataclass(frozen=True)
-class Ablation:
-    """A part of the market switched off.
-
-    Attributes:
-        settings: Of `feeds.study.Execution`, changed.
-        market: Options of `sim.replay_market.ReplayMarket`.
-    """
-
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    market: Mapping[str, Any] = field(default_factory=dict)
-
-
-#: What is switched off, on the tape.
-ABLATIONS: Mapping[str, Ablation] = {
-    "no_fees": Ablation(settings={"taker_fee_bps": 0.0, "maker_fee_bps": 0.0}),
-    "zero_latency": Ablation(settings={"latency_ms": 0}),
-    "depth_back_at_once": Ablation(market={"refill_half_life_s": 0.0}),
-}
+#: What is switched off, on the tape, by the names a study asks for; what agents know is not among it here.
+ABLATIONS: Mapping[str, Ablation] = {name: one for name, one in ALL.items() if not one.without}
 
 
 @dataclass(frozen=True)
@@ -187,24 +173,23 @@ def _play_parent(
     night: Night, parent: Parent, budget: FitConfig, ablations: Mapping[str, Ablation]
 ) -> tuple[pl.DataFrame, dict[str, Any], dict[str, pl.DataFrame]]:
     """Rows of both markets, what was fitted, and rows of the tape with parts switched off."""
-    from assets.execution import contenders
-    from assets.execution_setup import flow_env, replay_env, rules
+    from assets.execution_judge import contenders
+    from assets.execution_setup import flow_env, observation_of, replay_env, rules
     from models.execution.fitted_rules import fit_rules
-    from sim.observation import OBSERVATION
 
     def flow() -> ExecutionEnvLike:
         return flow_env(night.config, parent)
 
-    def replay(without: Ablation) -> ExecutionEnv:
-        config = night.config.model_copy(update=dict(without.settings))
-        return replay_env(night.store, night.date, parent, config, **without.market)[0]
+    def replay(without: Ablation | None = None) -> ExecutionEnv:
+        config = night.config.model_copy(update=dict(without.settings) if without else {})
+        return replay_env(night.store, night.date, parent, config, **(without.market() if without else {}))[0]
 
     policy = night.store.artefacts.current("execution_policy", night.date)
-    learned = fit_rules(lambda _: flow(), OBSERVATION, budget)
-    known = [*rules(night.store, night.date, parent, replay(Ablation()).grid.n), *learned.policies()]
+    learned = fit_rules(lambda _: flow(), observation_of(night.config).terms, budget)
+    known = [*rules(night.store, night.date, parent, replay().grid.n), *learned.policies()]
     policies, concession = [*known, *contenders(night.store, night.date, policy)[0]], learned.impact.concession_bps
     rows = [
-        _judged(night, lambda: replay(Ablation()), policies, "replay", known, concession),
+        _judged(night, replay, policies, "replay", known, concession),
         _judged(night, flow, policies, "flow", known, concession),
     ]
     changed = {

@@ -155,9 +155,8 @@ def es_facts(source: Source) -> dict[str, float]:
 
     Returns:
         ``rows``; ``never_added``: events of ids that no row added; ``duplicate_ids``; ``crossed_rows``;
-        ``final_spread_increments``; ``evicted_orders``: orders our book gave up, ``evicted_in_session``: of these after
-        the first execution (before it orders cross without trading, for the opening auction to match);
-        ``missing_in_the_end``: orders that rest by their events alone and not in our book.
+        ``final_spread_increments``; ``evicted_orders``: orders our book gave up; ``missing_in_the_end``: orders that
+        rest by their events alone and not in our book.
     """
     rows = source.rows
     booked, stats = with_book(rows)
@@ -165,7 +164,6 @@ def es_facts(source: Source) -> dict[str, float]:
     changes = rows.filter(pl.col("action").is_in(["M", "C", "F"]))
     last = booked.filter((pl.col("bid_px") > 0) & (pl.col("ask_px") > 0)).tail(1)
     increment = int(np.gcd.reduce(_added_prices(rows)))
-    opened = int(rows["action"].is_in(["F", "T"]).arg_max() or 0)
     return {
         "rows": stats.rows,
         "never_added": changes.filter(~pl.col("order_id").is_in(added.implode())).height,
@@ -173,7 +171,6 @@ def es_facts(source: Source) -> dict[str, float]:
         "crossed_rows": stats.crossed_rows,
         "final_spread_increments": (last["ask_px"] - last["bid_px"]).item() / increment,
         "evicted_orders": stats.evicted_orders,
-        "evicted_in_session": stats.evicted_orders - with_book(rows.head(opened))[1].evicted_orders,
         "missing_in_the_end": _live(rows) - _replayed(rows).live_orders,
     }
 

@@ -111,3 +111,22 @@ class ApprovalError(T2TError):
 
 class NotPublishedError(T2TError):
     """A server has no such file."""
+
+
+class JobError(T2TError):
+    """One of several pieces of work failed, here or in another process; the others were stopped.
+
+    Args:
+        job: Name of the piece.
+        executor: Where it ran: ``in_process``, ``processes`` or ``ray``.
+        cause: What it raised, or how its process ended.
+    """
+
+    def __init__(self, job: str, executor: str, cause: str) -> None:
+        self.job, self.executor = job, executor
+        super().__init__(
+            f"job '{job}' (executor {executor})",
+            received=cause,
+            expected="a result",
+            remedy="The other jobs were stopped; correct the cause and materialise again.",
+        )

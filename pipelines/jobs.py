@@ -51,8 +51,9 @@ SELECTIONS: dict[str, tuple[str, ...]] = {
         "nightly_report",
     ),
 }
-#: What a night also materialises where the study has execution settings, and where its market is planted.
-EXECUTION = ("simulator_calibration", "realism_report", "execution_policy", "execution_evaluation")
+#: What a night also materialises where the study simulates markets, has execution settings, and is planted.
+SIMULATOR = ("simulator_calibration", "realism_report")
+EXECUTION = ("execution_policy", "execution_evaluation")
 PLANTED = ("planted_truth",)
 DESCRIPTIONS = {
     DECODE: "Decodes files of many instruments or days that lie in the landing zone.",
@@ -89,5 +90,6 @@ def selection_of(job: str, parts: StudyPartitions) -> tuple[str, ...]:
     """Assets of a job in one study."""
     if job != NIGHTLY:
         return SELECTIONS[job]
-    planted = PLANTED if has_planted_truth(parts.study) else ()
-    return (*SELECTIONS[job], *(EXECUTION if parts.study.execution else ()), *planted)
+    config = parts.study.execution
+    executed = (*(SIMULATOR if config.simulates else ()), *EXECUTION) if config else ()
+    return (*SELECTIONS[job], *executed, *(PLANTED if has_planted_truth(parts.study) else ()))

@@ -77,7 +77,7 @@ HEADLINE = {
     "volatility_model": ("qlike_har", "qlike_ewma", "qlike_naive"),
     "regime_model": ("states", "log_likelihood_gain"),
     "anomaly_score": ("flagged",),
-    "execution_evaluation": ("is_bps_dqn", "is_bps_twap_taker", "is_bps_twap_passive"),
+    "execution_evaluation": ("is_bps_dqn", "is_bps_ppo", "is_bps_twap_taker", "is_bps_twap_passive"),
     "backtest": ("gross_total_bps", "net_total_bps", "trades"),
 }
 

@@ -9,6 +9,8 @@ The displayed book is therefore never locked or crossed.
 Phantoms: where a feed loses the deletion of an order, that order would pin the touch for good. Two observations prove
 that it is gone, because no venue trades through or past a resting order: a trade at a worse price than the
 order's (`trade_through`), and several orders that would have traded with it yet live on (`evict_contradicted`).
+Before an auction orders cross and nothing trades: an order that lives on proves something only where the venue has
+traded since it came, and half a second has gone by in which an auction may have dealt with it (`note_trade`).
 
 Here: what events do to a book, and reading it. Not here: the arrays (sim/book_state.py), replaying tables of events
 (sim/replay.py), the twin in plain Python (sim/reference_book.py).
@@ -35,6 +37,8 @@ from sim.book_state import (
     PENDING_ORDERS,
     REFUSED_ORDERS,
     RESTING,
+    TRADED_BEFORE_NS,
+    TRADED_NS,
     UNKNOWN_ID,
     UNKNOWN_IDS,
     Book,
@@ -62,6 +66,7 @@ def clear(book: Book) -> None:
     book.counters[LEVELS + ASK] = 0
     book.counters[FREE_SLOTS] = n
     book.counters[PENDING_ORDERS] = 0
+    book.counters[TRADED_NS] = book.counters[TRADED_BEFORE_NS] = 0
 
 
 @njit(**ENTRY)
@@ -186,19 +191,34 @@ def trade_through(book: Book, aggressor: int, price: int, ts_ns: int) -> int:
 
 
 @njit(**ENTRY)
+def note_trade(book: Book, ts_ns: int) -> None:
+    """Remember that the venue traded at ``ts_ns``.
+
+    Two stamps are enough to tell whether something traded after a moment and at least `PATIENCE_NS` ago: one trade in
+    every `PATIENCE_NS` is remembered, and the one before it.
+    """
+    last = book.counters[TRADED_NS]
+    if last == 0 or ts_ns - last >= PATIENCE_NS:
+        book.counters[TRADED_BEFORE_NS] = last
+        book.counters[TRADED_NS] = ts_ns
+
+
+@njit(**ENTRY)
 def evict_contradicted(book: Book, ts_ns: int) -> int:
     """Remove orders at the touch that several pending orders contradict.
 
-    An order is contradicted by a pending one that came after it, reaches its price and is older than `PATIENCE_NS`
-    at ``ts_ns``: on the venue the two would have traded. `WITNESSES` of them remove it.
+    An order is contradicted by a pending one that came after it and reaches its price, where the venue has traded since
+    (`note_trade`) and at least `PATIENCE_NS` before ``ts_ns``: the two would have met. `WITNESSES` of them remove it.
 
     Returns:
         Number of orders removed.
     """
     evicted = 0
+    traded = book.counters[TRADED_NS]
+    traded_ns = traded if traded <= ts_ns - PATIENCE_NS else book.counters[TRADED_BEFORE_NS]
     for side in range(2):
         while book.counters[PENDING_ORDERS] >= WITNESSES and book.counters[LEVELS + side] > 0:
-            removed = _evict_from_touch(book, side, ts_ns)
+            removed = _evict_from_touch(book, side, traded_ns)
             evicted += removed
             if removed == 0:
                 break
@@ -207,12 +227,12 @@ def evict_contradicted(book: Book, ts_ns: int) -> int:
 
 
 @njit(**ENTRY)
-def _evict_from_touch(book: Book, side: int, ts_ns: int) -> int:
+def _evict_from_touch(book: Book, side: int, traded_ns: int) -> int:
     removed = 0
     slot = book.level_head[side, book.counters[LEVELS + side] - 1]
     while slot != EMPTY:
         behind = book.order_next[slot]
-        if _witnesses(book, slot, ts_ns) >= WITNESSES:
+        if _witnesses(book, slot, traded_ns) >= WITNESSES:
             _delete(book, slot)
             removed += 1
         slot = behind
@@ -220,7 +240,7 @@ def _evict_from_touch(book: Book, side: int, ts_ns: int) -> int:
 
 
 @njit(**ENTRY)
-def _witnesses(book: Book, slot: int, ts_ns: int) -> int:
+def _witnesses(book: Book, slot: int, traded_ns: int) -> int:
     side, time_ns = book.order_side[slot], book.order_time_ns[slot]
     key = key_of(side, book.order_price[slot])
     count = 0
@@ -229,7 +249,7 @@ def _witnesses(book: Book, slot: int, ts_ns: int) -> int:
         if (
             book.order_side[other] != side
             and key + key_of(1 - side, book.order_price[other]) >= 0
-            and time_ns < book.order_time_ns[other] <= ts_ns - PATIENCE_NS
+            and time_ns < book.order_time_ns[other] < traded_ns
         ):
             count += 1
     return count

@@ -27,7 +27,9 @@ EVER_PENDING = 6
 REFUSED_ORDERS = 7
 EVICTED_ORDERS = 8
 LOG_LINES = 9  # lines of the log written
-N_COUNTERS = 10
+TRADED_NS = 10  # see `sim.book.note_trade`
+TRADED_BEFORE_NS = 11
+N_COUNTERS = 12
 
 #: Columns of `Book.log`: side, price, signed lots, order id, 1 where the order comes to its place in the queue.
 LOG_SIDE, LOG_PRICE, LOG_LOTS, LOG_ORDER, LOG_ENTERS = 0, 1, 2, 3, 4
@@ -57,7 +59,7 @@ class Book(NamedTuple):
         level_tail: (2, m) slot that trades last.
         log: (lines, `LOG_COLUMNS`) changes of the displayed queues, where there are lines; whoever wants them sees to
             it that there is room.
-        counters: (10,) see the index constants of this module.
+        counters: (`N_COUNTERS`,) see the index constants of this module.
     """
 
     order_id: np.ndarray

@@ -1,10 +1,7 @@
-"""How the kernels of the book and the flow are compiled.
+"""How the kernels of the book and the markets are compiled, beyond what feeds/kernels/options.py says of all kernels.
 
-Without reference counts: a book is a tuple of twenty arrays, and numba counts references to each of them at every call,
-which costs ten times what the calls do. Arrays live as long as the Python object that holds them, so nothing needs the
-counts in a kernel that neither allocates nor returns an array. Without wrappers: a kernel that only kernels call needs
-no entry from Python, whose compilation takes longer than the kernel's. Inlined: passing all these arrays to a function
-takes longer than what most of these functions do.
+A book is a tuple of twenty arrays: counting references to each of them at every call would cost ten times what the
+calls do, and passing them to a function takes longer than what most of these functions do.
 
 Here: options of numba's ``njit``. Not here: where compiled kernels are cached (feeds/kernel_cache.py).
 """
@@ -13,9 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-#: A kernel called from Python that neither allocates nor returns an array.
-ENTRY: dict[str, Any] = {"cache": True, "_nrt": False}
-#: The same, called from kernels alone.
-INNER: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+from feeds.kernels.options import ENTRY, INNER
+
+__all__ = ["CALLED", "ENTRY", "HOT", "INNER", "MERGED"]
+
 #: Called from Python too, and inlined where kernels call it: short kernels on the way of every step.
 HOT: dict[str, Any] = {**ENTRY, "forceinline": True}
+#: As `INNER`, not inlined: kernels too large, or called from too many places, whose copies take long to compile.
+CALLED: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+#: A kernel that becomes part of its only caller before either is compiled: whatever a kernel calls is optimised again
+#: with it, so that each level of calls costs the compilation of all that is below.
+MERGED: dict[str, Any] = {**ENTRY, "inline": "always"}

@@ -26,11 +26,12 @@ class Account:
         spread_bps: Paid against the mid of the moment.
         timing_bps: What the mid had moved since arrival.
         fees_bps: Fees.
+        walk_bps: Part of ``spread_bps``: what takes paid beyond the best price displayed when they met the market.
     """
 
     def __init__(self, task: ExecutionTask, side: int, arrival_mid_ticks: float) -> None:
         self.remaining_lots = task.parent_lots
-        self.spread_bps = self.timing_bps = self.fees_bps = 0.0
+        self.spread_bps = self.timing_bps = self.fees_bps = self.walk_bps = 0.0
         self._task, self._sign, self._arrival = task, 1.0 if side == BUY else -1.0, arrival_mid_ticks
         self._unit = _BPS / (arrival_mid_ticks * task.parent_lots)
         self._maker_lots = 0
@@ -55,8 +56,8 @@ class Account:
         """(m, 4) int64, the columns of `Market.fills`."""
         return np.concatenate(self._fills) if self._fills else np.zeros((0, FILL_COLUMNS), np.int64)
 
-    def book(self, fills: np.ndarray, mid_ticks: float) -> None:
-        """Book fills (m, 4) of the market, held against ``mid_ticks``."""
+    def book(self, fills: np.ndarray, mid_ticks: float, touch_ticks: float = 0.0) -> None:
+        """Book fills (m, 4) of the market, held against ``mid_ticks``; takes also against ``touch_ticks`` (0: none)."""
         if not len(fills):
             return
         self._fills.append(fills)
@@ -65,6 +66,8 @@ class Account:
             fee_bps = self._task.maker_fee_bps if maker else self._task.taker_fee_bps
             self._add(lots, price, mid_ticks)
             self.fees_bps += self._unit * lots * price * fee_bps / _BPS
+            if touch_ticks and not maker:
+                self.walk_bps += self._sign * self._unit * lots * (price - touch_ticks)
             self.remaining_lots -= lots
             self._maker_lots += lots * maker
         assert self.remaining_lots >= 0, "a market filled more than was asked of it"

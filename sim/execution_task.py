@@ -30,6 +30,7 @@ class ExecutionTask:
         maker_fee_bps: Fee of a passive fill, bps of its value; negative: a rebate.
         risk_aversion: Weight of the risk term of the reward, per bps (see sim/execution_env.py).
         unfilled_penalty_bps: What a lot that found no depth at the end costs over the last mid, bps.
+        impact_aversion: Weight of the impact term of the reward: what takes pay beyond the best price of their moment.
 
     Raises:
         StudyError: A value is out of range.
@@ -43,6 +44,7 @@ class ExecutionTask:
     maker_fee_bps: float = 0.0
     risk_aversion: float = 0.0
     unfilled_penalty_bps: float = 100.0
+    impact_aversion: float = 0.0
 
     def __post_init__(self) -> None:
         _require("decisions", self.decisions, self.decisions >= 1, "at least 1")
@@ -52,6 +54,7 @@ class ExecutionTask:
         _require("latency_ns", self.latency_ns, 0 <= self.latency_ns < interval, f"0 to less than {interval}")
         _require("risk_aversion", self.risk_aversion, self.risk_aversion >= 0, "0 or more")
         _require("unfilled_penalty_bps", self.unfilled_penalty_bps, self.unfilled_penalty_bps >= 0, "0 or more")
+        _require("impact_aversion", self.impact_aversion, self.impact_aversion >= 0, "0 or more")
 
     @property
     def episode_ns(self) -> int:
@@ -88,17 +91,18 @@ class ActionGrid:
 
     Attributes:
         sizes: In multiples of the even slice, lots left / decisions left.
-        styles: Of `STYLES`; all but ``cross`` rest.
+        styles: Of `STYLES`, or whole numbers: increments inside (positive) or behind the best price of the own side;
+            all but ``cross`` rest.
 
     Raises:
         StudyError: A style is unknown, or a size is not positive.
     """
 
     sizes: tuple[float, ...] = (1.0, 3.0)
-    styles: tuple[str, ...] = ("join", "improve", "cross")
+    styles: tuple[str | int, ...] = ("join", "improve", "cross")
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.styles) - set(STYLES))
+        unknown = {style for style in self.styles if isinstance(style, str)} - set(STYLES)
         _require("styles", self.styles, not unknown and bool(self.styles), f"some of {STYLES}")
         _require("sizes", self.sizes, bool(self.sizes) and min(self.sizes) > 0, "positive multiples")
 
@@ -121,7 +125,7 @@ class ActionGrid:
         wanted = -int(-self.sizes[size] * remaining_lots // max(1, decisions_left))
         lots = min(remaining_lots, wanted)
         name = self.styles[style]
-        return Instruction(lots, 0, 0) if name == CROSS else Instruction(0, lots, OFFSETS[name])
+        return Instruction(lots, 0, 0) if name == CROSS else Instruction(0, lots, offset_of(name))
 
     def describe(self, action: int) -> str:
         """The action in words, e.g. ``"join 3 x"``."""
@@ -129,7 +133,14 @@ class ActionGrid:
         if action == 0:
             return "wait"
         size, style = divmod(action - 1, len(self.styles))
-        return f"{self.styles[style]} {self.sizes[size]:g} x"
+        name = self.styles[style]
+        words = name if isinstance(name, str) else f"{abs(name)} {'inside' if name > 0 else 'behind'}"
+        return f"{words} {self.sizes[size]:g} x"
+
+
+def offset_of(style: str | int) -> int:
+    """Increments from the best price of the own side at which a resting style stands."""
+    return OFFSETS[style] if isinstance(style, str) else style
 
 
 def _require(name: str, value: object, holds: bool, expected: str) -> None:

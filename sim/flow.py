@@ -83,13 +83,13 @@ def simulate_flow(
     quiet = state._replace(rows=np.zeros((0, N_ROW), np.int64), level_rows=np.zeros((0, 0), np.int64))
     start(quiet, tables, start_ns, warm_up_s, float(start_mid_ticks), opening_spread(params))
     run(quiet, tables, start_ns)
-    opening = _opening_rows(state, shown)
+    opening = opening_rows(state, shown)
     pieces = [opening, *_recorded(state, tables, end_ns)]
     rows, level_rows = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-    return _frame(rows, level_rows, opening[0].shape[0])
+    return frame_of(rows, level_rows, opening[0].shape[0])
 
 
-def _opening_rows(state: FlowState, levels: int) -> tuple[np.ndarray, np.ndarray]:
+def opening_rows(state: FlowState, levels: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows that add what rests, oldest first."""
     book = state.book
     ids = np.sort(book.order_id[book.order_state == RESTING])
@@ -116,7 +116,8 @@ def _recorded(state: FlowState, tables: FlowTables, end_ns: int) -> list[tuple[n
     return pieces
 
 
-def _frame(rows: np.ndarray, level_rows: np.ndarray, opening: int) -> pl.DataFrame:
+def frame_of(rows: np.ndarray, level_rows: np.ndarray, opening: int) -> pl.DataFrame:
+    """RAW_TICKS rows of a record, the first ``opening`` of them flagged as a snapshot, with columns of levels."""
     n = rows.shape[0]
     flags = np.zeros(n, np.uint8)
     flags[:opening] = FLAG_SNAPSHOT

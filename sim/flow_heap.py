@@ -1,7 +1,7 @@
 """When resting orders of the simulated flow are asked whether they are cancelled: a binary heap on arrays.
 
-An order's entry outlives it where it was filled; whoever pops it finds the id gone. Entries are ordered by time, then
-id, so that the order of equal times does not depend on history.
+An order's entry outlives it where it was filled; whoever pops it finds another id in its slot, or none. Entries are
+ordered by time, then id, so that the order of equal times does not depend on history.
 
 Here: push and pop. Not here: what being asked means (sim/flow_kernel.py).
 """
@@ -21,7 +21,7 @@ def has_room(state: FlowState) -> bool:
 
 
 @njit(**INNER)
-def push(state: FlowState, time: float, order_id: int, asked: int, bound: float) -> None:
+def push(state: FlowState, time: float, order_id: int, slot: int) -> None:
     """Add an entry; the caller made sure of `has_room`."""
     at = state.counts[DEADLINES]
     state.counts[DEADLINES] = at + 1
@@ -31,13 +31,13 @@ def push(state: FlowState, time: float, order_id: int, asked: int, bound: float)
             break
         _copy(state, parent, at)
         at = parent
-    _store(state, at, time, order_id, asked, bound)
+    _store(state, at, time, order_id, slot)
 
 
 @njit(**INNER)
-def replace_first(state: FlowState, time: float, order_id: int, asked: int, bound: float) -> None:
+def replace_first(state: FlowState, time: float, order_id: int, slot: int) -> None:
     """Put an entry in the place of the first one."""
-    _sink(state, time, order_id, asked, bound)
+    _sink(state, time, order_id, slot)
 
 
 @njit(**INNER)
@@ -46,11 +46,11 @@ def pop(state: FlowState) -> None:
     last = state.counts[DEADLINES] - 1
     state.counts[DEADLINES] = last
     if last > 0:
-        _sink(state, state.heap_time[last], state.heap_id[last], state.heap_asked[last], state.heap_bound[last])
+        _sink(state, state.heap_time[last], state.heap_id[last], state.heap_slot[last])
 
 
 @njit(**INNER)
-def _sink(state: FlowState, time: float, order_id: int, asked: int, bound: float) -> None:
+def _sink(state: FlowState, time: float, order_id: int, slot: int) -> None:
     """Let an entry fall from the top to its place."""
     n, at = state.counts[DEADLINES], 0
     while True:
@@ -63,7 +63,7 @@ def _sink(state: FlowState, time: float, order_id: int, asked: int, bound: float
             break
         _copy(state, child, at)
         at = child
-    _store(state, at, time, order_id, asked, bound)
+    _store(state, at, time, order_id, slot)
 
 
 @njit(**INNER)
@@ -73,19 +73,11 @@ def _before(time: float, order_id: int, state: FlowState, at: int) -> bool:
 
 @njit(**INNER)
 def _copy(state: FlowState, source: int, target: int) -> None:
-    _store(
-        state,
-        target,
-        state.heap_time[source],
-        state.heap_id[source],
-        state.heap_asked[source],
-        state.heap_bound[source],
-    )
+    _store(state, target, state.heap_time[source], state.heap_id[source], state.heap_slot[source])
 
 
 @njit(**INNER)
-def _store(state: FlowState, at: int, time: float, order_id: int, asked: int, bound: float) -> None:
+def _store(state: FlowState, at: int, time: float, order_id: int, slot: int) -> None:
     state.heap_time[at] = time
     state.heap_id[at] = order_id
-    state.heap_asked[at] = asked
-    state.heap_bound[at] = bound
+    state.heap_slot[at] = slot

@@ -17,8 +17,8 @@ from numba import njit
 
 from feeds.schema import ACTION_CODE
 from sim.book import add, best_price, best_size, cancel, clear, fill
-from sim.book_state import ASK, BID, LEVELS, OK, Book
-from sim.compile_options import ENTRY, INNER
+from sim.book_state import ASK, BID, FREE, FREE_SLOTS, LEVELS, OK, Book
+from sim.compile_options import CALLED, ENTRY, INNER
 from sim.flow_clock import NS, OF_ACTIVITY, next_second, set_activity
 from sim.flow_heap import has_room, pop, push, replace_first
 from sim.flow_own import forget, id_of, note_fill
@@ -43,6 +43,7 @@ from sim.flow_state import (
     MEAN_LOTS,
     NEXT_ARRIVAL,
     NOW_NS,
+    ODDS,
     OPENING,
     ROWS,
     SECOND,
@@ -59,6 +60,7 @@ from sim.flow_state import (
     TRADE_LOTS,
     TRADE_TS,
     TRADES,
+    UPWARD,
     FlowState,
     FlowTables,
 )
@@ -100,6 +102,18 @@ def start(state: FlowState, tables: FlowTables, start_ns: int, warm_up_s: int, m
             _rest(state, tables, BID, ask - (i + 1) * step, 0.0, OPENING)
             _rest(state, tables, ASK, bid + (i + 1) * step, 0.0, OPENING)
     state.clock[NEXT_ARRIVAL] = _waiting(state, tables)
+
+
+@njit(**CALLED)
+def draw_anew(state: FlowState, tables: FlowTables, kept: FlowState) -> None:
+    """Draw, at the beginning of a second, the next arrival and when each order, those of ``kept``, is asked again."""
+    now, book = state.clock[SECOND_START], state.book
+    state.clock[NEXT_ARRIVAL] = now + _waiting(state, tables)
+    for slot in range(book.free.size - book.counters[FREE_SLOTS]):
+        state.asked[slot], state.bound[slot] = kept.asked[slot], kept.bound[slot]
+        order_id = book.order_id[slot]
+        wait = exponential(state.keys[LIFETIMES], order_id * _ASKS + state.asked[slot], _UNTIL)
+        push(state, now + wait / state.bound[slot], order_id, slot)
 
 
 @njit(**ENTRY)
@@ -170,7 +184,11 @@ def _upward(state: FlowState, tables: FlowTables, more: float) -> float:
     """Probability that an undecided side is a buy, given further log odds."""
     mid = 0.5 * (touch(state, BID) + touch(state, ASK))
     odds = tables.scalars[LEAN] * (state.clock[EFFICIENT] - mid) / tables.scalars[SPREAD] + more
-    return DOUBT + (1.0 - 2.0 * DOUBT) / (1.0 + math.exp(min(-odds, 700.0)))
+    # Mostly neither price has moved since the last time.
+    if odds != state.clock[ODDS] or state.clock[UPWARD] == 0.0:
+        state.clock[ODDS] = odds
+        state.clock[UPWARD] = DOUBT + (1.0 - 2.0 * DOUBT) / (1.0 + math.exp(min(-odds, 700.0)))
+    return state.clock[UPWARD]
 
 
 @njit(**INNER)
@@ -205,29 +223,31 @@ def _rest(state: FlowState, tables: FlowTables, side: int, price: int, when: flo
 @njit(**INNER)
 def _enter(state: FlowState, tables: FlowTables, side: int, price: int, lots: int, when: float, order_id: int) -> None:
     """An order of the flow joins the book, and is asked for the first time some while after ``when``."""
-    if price <= 0 or not has_room(state) or add(state.book, order_id, side, price, lots, state.counts[NOW_NS]) != OK:
+    book = state.book
+    slot = book.free[max(0, book.counters[FREE_SLOTS] - 1)]  # the one that `add` gives it
+    if price <= 0 or not has_room(state) or add(book, order_id, side, price, lots, state.counts[NOW_NS]) != OK:
         state.counts[DROPPED] += 1
         return
     bound = tables.bounds[_distance(state, tables, side, price) - 1]
     wait = exponential(state.keys[LIFETIMES], order_id * _ASKS, _UNTIL)
-    push(state, when + wait / bound, order_id, 0, bound)
+    state.asked[slot], state.bound[slot] = 0, bound
+    push(state, when + wait / bound, order_id, slot)
     record(state, state.counts[NOW_NS], _ADD, side, order_id, price, lots)
 
 
 @njit(**INNER)
 def _ask_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
     """The first order of the heap: cancel it with the share that its hazard has of the largest one."""
-    order_id, asked = state.heap_id[0], state.heap_asked[0]
-    slot = find(state.book.index_keys, state.book.index_slots, order_id)
-    if slot == EMPTY:
+    order_id, slot = state.heap_id[0], state.heap_slot[0]
+    if state.book.order_id[slot] != order_id or state.book.order_state[slot] == FREE:
         pop(state)
         return
     side, price, lots = state.book.order_side[slot], state.book.order_price[slot], state.book.order_size[slot]
     upward = _upward(state, tables, 0.0)
     distance = _distance(state, tables, side, price)
     hazard = tables.hazards[distance - 1] * 2.0 * (1.0 - upward if side == BID else upward)
-    draw = order_id * _ASKS + asked
-    if uniform(state.keys[LIFETIMES], draw, _ANSWER) * state.heap_bound[0] < hazard:
+    draw = order_id * _ASKS + state.asked[slot]
+    if uniform(state.keys[LIFETIMES], draw, _ANSWER) * state.bound[slot] < hazard:
         when = state.heap_time[0]
         pop(state)
         if _is_last(state.book, side):
@@ -237,7 +257,8 @@ def _ask_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
     else:
         bound = tables.bounds[distance - 1]
         wait = exponential(state.keys[LIFETIMES], draw + 1, _UNTIL) / bound
-        replace_first(state, state.heap_time[0] + wait, order_id, asked + 1, bound)
+        state.asked[slot], state.bound[slot] = state.asked[slot] + 1, bound
+        replace_first(state, state.heap_time[0] + wait, order_id, slot)
 
 
 @njit(**INNER)

@@ -12,25 +12,29 @@ from __future__ import annotations
 import numpy as np
 
 from feeds.errors import InsufficientDataError
-from sim.flow_kernel import NS, run, start
-from sim.flow_own import cancel_own, own_table, place_own, take_own, write_view
+from sim.flow_compiled import FlowOwn, FlowShared, begin, compiled_flow, new_scratch, opening_of, starts_of
+from sim.flow_kernel import NS, run
+from sim.flow_own import cancel_own, own_into, place_own, take_into, write_depths, write_view
 from sim.flow_params import FlowParams
-from sim.flow_state import MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE, new_state, opening_spread, stream_keys, tables_of
-from sim.market import FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.flow_starts import STARTS
+from sim.flow_state import MAX_OWN, MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE, new_state, tables_of
+from sim.market import DEPTHS, FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.market_kernels import CompiledMarket
 
 #: A whole second of UTC, so that the seconds of the flow are those of the view: 2026-03-02 15:00.
-_START_NS = 1_772_463_600 * NS
+START_NS = 1_772_463_600 * NS
 
 
 class FlowMarket:
-    """A market that starts anew at every `reset`; see the module docstring.
+    """A market that starts anew at every `reset`, from one of a few books that have warmed up (sim/flow_starts.py).
 
     Args:
         params: The flow.
         start_mid_ticks: Efficient price when the warm-up begins, ticks.
         horizon_s: Seconds it can be advanced after a reset.
-        warm_up_s: Seconds it ran before; 60 fill the windows of the view.
+        warm_up_s: Seconds a start ran before; 60 fill the windows of the view.
         start_ns: The moment of a reset, ns UTC; a whole second.
+        starts: How many of them there are.
 
     Raises:
         InsufficientDataError: A number makes no sense.
@@ -42,21 +46,25 @@ class FlowMarket:
         start_mid_ticks: float,
         horizon_s: float,
         warm_up_s: int = 60,
-        start_ns: int = _START_NS,
+        start_ns: int = START_NS,
+        *,
+        starts: int = STARTS,
     ) -> None:
-        if start_mid_ticks <= 0 or horizon_s <= 0 or warm_up_s < 0 or start_ns % NS:
+        if start_mid_ticks <= 0 or horizon_s <= 0 or warm_up_s < 0 or start_ns % NS or starts < 1:
             raise InsufficientDataError(
                 "simulated market",
-                received=f"mid {start_mid_ticks} ticks, horizon {horizon_s} s, warm-up {warm_up_s} s, start {start_ns}",
-                expected="a positive price and horizon, no negative warm-up, a start at a whole second",
+                received=f"mid {start_mid_ticks} ticks, horizon {horizon_s} s, warm-up {warm_up_s} s, "
+                f"{starts} starts at {start_ns}",
+                expected="a positive price and horizon, no negative warm-up, a start at a whole second, starts",
             )
         self.params = params
         self.increment_ticks = params.increment_ticks
-        self._start_ns, self._warm_up_s, self._mid = start_ns, warm_up_s, float(start_mid_ticks)
-        self._horizon_ns = int(horizon_s * NS)
-        self._spread = opening_spread(params)
+        self._start_ns, self._horizon_ns = start_ns, int(horizon_s * NS)
         self._tables = tables_of(params)
-        self._state = new_state(params, 0)
+        self._starts = starts_of(params, float(start_mid_ticks), start_ns, warm_up_s, starts)
+        self._shared = FlowShared(self._tables, self._starts.kept)
+        self._own = FlowOwn(new_state(params, 0), new_scratch())
+        self._state = self._own.state
         self.reset(0)
 
     @property
@@ -65,10 +73,8 @@ class FlowMarket:
         return int(self._state.counts[NOW_NS])
 
     def reset(self, seed: int) -> None:
-        """A new market from the opening book and the warm-up that ``seed`` gives, without own orders."""
-        self._state.keys[:] = stream_keys(seed)
-        start(self._state, self._tables, self._start_ns, self._warm_up_s, self._mid, self._spread)
-        run(self._state, self._tables, self._start_ns)
+        """A market that goes on from the start that ``seed`` gives, with its random numbers, without own orders."""
+        begin(self._shared, self._own, opening_of(self._starts, seed))
 
     def advance(self, until_ns: int) -> None:
         """Run the flow up to and including ``until_ns``.
@@ -88,7 +94,7 @@ class FlowMarket:
 
     def take(self, side: int, lots: int) -> int:
         """Trade at once against what others display; own orders opposite are cancelled first. Lots filled."""
-        return int(take_own(self._state, self._tables, side, lots))
+        return int(take_into(self._state, self._tables, self._own.scratch, side, lots))
 
     def place(self, side: int, price_ticks: int, lots: int) -> int:
         """Rest an order behind what is displayed at its price; its number, -1 where it would trade."""
@@ -102,7 +108,8 @@ class FlowMarket:
         """(n, 5) int64 in the layout of sim/market.py, oldest first."""
         if not self._state.counts[OWN_LIVE]:
             return np.zeros((0, OWN_COLUMNS), np.int64)
-        return own_table(self._state)
+        table = np.zeros((MAX_OWN, OWN_COLUMNS), np.int64)
+        return table[: own_into(self._state, table)]
 
     def fills(self) -> np.ndarray:
         """(m, 4) int64 in the layout of sim/market.py: own fills since the last call."""
@@ -128,3 +135,13 @@ class FlowMarket:
     def end_ns(self) -> int:
         """The end of the horizon after the present reset."""
         return self._start_ns + self._horizon_ns
+
+    def compiled(self) -> CompiledMarket:
+        """This market for kernels, see sim/market_kernels.py."""
+        return compiled_flow(self.params, self._shared, self._own, self._starts, self.end_ns())
+
+    def depths(self) -> np.ndarray:
+        """(2, `DEPTHS`) float64, see `DeepMarket`; everybody else's lots."""
+        out = np.zeros((2, DEPTHS))
+        write_depths(self._state, out)
+        return out

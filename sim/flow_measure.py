@@ -40,6 +40,7 @@ class TapeArrays:
         price: Ticks.
         size: Lots.
         bid_px: Best bid after the row, ticks; likewise the others.
+        bid_depth: Lots over the displayed levels after the row, 0 where it is not stated; likewise of asks.
         live: 1 where the row is no part of an opening snapshot.
         by_trade: 1 where a print names the order of a cancellation: it was filled.
         mid: (n,) float64, ticks.
@@ -57,6 +58,8 @@ class TapeArrays:
     bid_sz: np.ndarray
     ask_px: np.ndarray
     ask_sz: np.ndarray
+    bid_depth: np.ndarray
+    ask_depth: np.ndarray
     live: np.ndarray
     by_trade: np.ndarray
     mid: np.ndarray
@@ -93,8 +96,9 @@ def arrays_of(tape: pl.DataFrame, until_ns: int | None = None) -> TapeArrays:
             expected="at least 100, with book columns",
             remedy="Replay the orders with sim.replay.with_book first, or use a longer tape.",
         )
-    plain = ("clock", "venue", "ts_event", "order_id", "price", "size", "bid_px", "bid_sz", "ask_px", "ask_sz")
-    columns = {name: frame[name].cast(pl.Int64).to_numpy() for name in (*plain, "live", "by_trade")}
+    book = ("bid_px", "bid_sz", "ask_px", "ask_sz", "bid_depth", "ask_depth")
+    plain = ("clock", "venue", "ts_event", "order_id", "price", "size", *book, "live", "by_trade")
+    columns = {name: frame[name].fill_null(0).cast(pl.Int64).to_numpy() for name in plain}
     codes = {name: frame[name].to_physical().cast(pl.Int64).to_numpy() for name in ("action", "side")}
     return TapeArrays(**columns, **codes, mid=0.5 * (columns["bid_px"] + columns["ask_px"]))
 

@@ -15,7 +15,7 @@ from numba import njit
 from sim.book import add, cancel
 from sim.book_levels import key_of, reaches_opposite
 from sim.book_state import ASK, BID, LEVELS, OK
-from sim.compile_options import ENTRY, INNER
+from sim.compile_options import CALLED, ENTRY, INNER
 from sim.flow_state import (
     EFFICIENT,
     IMPACT,
@@ -120,13 +120,21 @@ def cancel_own(state: FlowState, number: int, lots: int) -> int:
     return lots
 
 
-@njit(cache=True)
-def take_own(state: FlowState, tables: FlowTables, side: int, lots: int) -> int:
-    """Take against the displayed depth of the others; own orders opposite are cancelled first. Lots filled."""
+@njit(**ENTRY)
+def take_into(state: FlowState, tables: FlowTables, fills: np.ndarray, side: int, lots: int) -> int:
+    """Take against the displayed depth of the others; own orders opposite are cancelled first. Lots filled.
+
+    Args:
+        state: Changed in place.
+        tables: Of the parameters.
+        fills: (m, 3) int64, scratch.
+        side: Ours.
+        lots: Wanted.
+    """
     for i in range(state.counts[OWN_LIVE] - 1, -1, -1):
         if side_of(state, state.own[i]) == 1 - side:
             cancel_own(state, state.own[i], 0)
-    fills, filled = np.zeros((256, 3), np.int64), 0
+    filled = 0
     while lots > filled:
         n = execute(state.book, side, lots - filled, 0, fills)
         for i in range(n):
@@ -139,16 +147,36 @@ def take_own(state: FlowState, tables: FlowTables, side: int, lots: int) -> int:
     return filled
 
 
+@njit(**CALLED)
+def fills_into(state: FlowState, out: np.ndarray) -> int:
+    """Move the oldest own fills to ``out`` (m, 4) int64; their number, -1 where some were lost."""
+    counts, fills = state.counts, state.own_fills
+    held = counts[OWN_FILLS]
+    if held > MAX_OWN_FILLS:
+        return -1
+    told = min(held, out.shape[0])
+    for i in range(held):
+        for column in range(fills.shape[1]):
+            if i < told:
+                out[i, column] = fills[i, column]
+            else:
+                fills[i - told, column] = fills[i, column]
+    counts[OWN_FILLS] = held - told
+    return told
+
+
 @njit(**INNER)
 def side_of(state: FlowState, number: int) -> int:
     """Side of a live own order."""
     return state.book.order_side[find(state.book.index_keys, state.book.index_slots, id_of(number))]
 
 
-@njit(cache=True)
-def own_table(state: FlowState) -> np.ndarray:
-    """(n, 5) int64 in the layout of sim/market.py; others' lots only count as ahead."""
-    table = np.zeros((state.counts[OWN_LIVE], 5), np.int64)
+@njit(**ENTRY)
+def own_into(state: FlowState, table: np.ndarray) -> int:
+    """Write own orders to ``table`` (m, 5) int64 in the layout of sim/market.py; their number.
+
+    Others' lots only count as ahead.
+    """
     for i in range(state.counts[OWN_LIVE]):
         number = state.own[i]
         slot = find(state.book.index_keys, state.book.index_slots, id_of(number))
@@ -160,7 +188,7 @@ def own_table(state: FlowState) -> np.ndarray:
         for j in range(i):
             if table[j, OWN_SIDE] == table[i, OWN_SIDE] and table[j, OWN_PRICE] == table[i, OWN_PRICE]:
                 table[i, OWN_AHEAD] -= table[j, OWN_LOTS]
-    return table
+    return state.counts[OWN_LIVE]
 
 
 @njit(**INNER)
@@ -185,11 +213,18 @@ def best_of_others(state: FlowState, side: int) -> int:
 
 
 @njit(**ENTRY)
+def write_quotes(state: FlowState, view: np.ndarray) -> None:
+    """Fill the places of ``view`` that are the book's: everybody else's."""
+    view[:SIGNED_VOLUME_60S] = 0.0
+    _write_side(state, BID, view, BID_PX, BID_SZ, BID_DEPTH_5)
+    _write_side(state, ASK, view, ASK_PX, ASK_SZ, ASK_DEPTH_5)
+
+
+@njit(**ENTRY)
 def write_view(state: FlowState, view: np.ndarray) -> None:
     """Fill ``view`` in the layout of sim/market.py: everybody else's book, the flow's trades."""
     view[:] = 0.0
-    _write_side(state, BID, view, BID_PX, BID_SZ, BID_DEPTH_5)
-    _write_side(state, ASK, view, ASK_PX, ASK_SZ, ASK_DEPTH_5)
+    write_quotes(state, view)
     oldest = state.counts[NOW_NS] - VIEW_WINDOW_NS
     ring = state.trades.shape[0]
     for i in range(state.counts[TRADES] - 1, max(-1, state.counts[TRADES] - 1 - ring), -1):
@@ -219,3 +254,20 @@ def _write_side(state: FlowState, side: int, view: np.ndarray, price: int, size:
             seen += 1
             if seen == VIEW_LEVELS:
                 break
+
+
+@njit(**ENTRY)
+def write_depths(state: FlowState, out: np.ndarray) -> None:
+    """Fill ``out`` (2, levels) float64 with everybody else's lots on the 1, 2, .. best occupied levels."""
+    for side in range(2):
+        seen, total = 0, 0
+        at = state.book.counters[LEVELS + side] - 1
+        while seen < out.shape[1] and at >= 0:
+            lots = state.book.level_size[side, at] - own_lots(state, side, state.book.level_key[side, at])
+            if lots > 0:
+                total += lots
+                out[side, seen] = total
+                seen += 1
+            at -= 1
+        for level in range(seen, out.shape[1]):
+            out[side, level] = total

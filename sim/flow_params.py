@@ -110,6 +110,16 @@ class FlowParams:
         """Mean size of a market order."""
         return sum(self.market_lots) / len(self.market_lots)
 
+    @property
+    def tuned(self) -> tuple[str, ...]:
+        """Parameters that sim/flow_fit.py moves until simulated moments match: no count gives them."""
+        return ("limit_rate inside the spread", "cancel_rate", "imbalance_slope", "lean", "sigma", "impact_per_lot")
+
+    @property
+    def counted(self) -> int:
+        """Numbers estimated directly: rates and profile by distance, sizes, spread, signs, activity."""
+        return 3 * self.levels + len(self.limit_lots) + len(self.market_lots) + 7
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON."""
         values = dataclasses.asdict(self)

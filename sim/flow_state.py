@@ -22,9 +22,9 @@ EVENTS, LIFETIMES, SECONDS, SPLITS, OPENING = 0, 1, 2, 3, 4
 N_STREAMS = 5
 
 #: Places of `FlowState.clock`, float64: operational time of the next arrival and of the second's start, activity and
-#: its log deviation, efficient price in ticks.
-NEXT_ARRIVAL, SECOND_START, ACTIVITY, LOG_ACTIVITY, EFFICIENT = 0, 1, 2, 3, 4
-N_CLOCK = 5
+#: its log deviation, efficient price in ticks; log odds of a buy last asked for, and their probability (0: none yet).
+NEXT_ARRIVAL, SECOND_START, ACTIVITY, LOG_ACTIVITY, EFFICIENT, ODDS, UPWARD = range(7)
+N_CLOCK = 7
 
 #: Places of `FlowState.counts`, int64.
 NOW_NS = 0
@@ -68,10 +68,11 @@ class FlowState(NamedTuple):
         book: The order book; flow has positive ids, own orders have -1 - number.
         heap_time: (h,) binary heap: operational time at which an order is asked whether it is cancelled.
         heap_id: (h,) its id.
-        heap_asked: (h,) how often it has been asked.
-        heap_bound: (h,) hazard at which it is asked.
+        heap_slot: (h,) its slot in the book when it came.
+        asked: (n,) by slot, how often the order has been asked.
+        bound: (n,) by slot, hazard at which it is asked.
         keys: (5,) uint64 keys of the streams.
-        clock: (5,) float64, see the constants.
+        clock: (7,) float64, see the constants.
         counts: (18,) int64, see the constants.
         trades: (r, 2) ring of market orders' executions.
         mids: (64,) float64 ring of mids at whole seconds.
@@ -86,8 +87,9 @@ class FlowState(NamedTuple):
     book: Book
     heap_time: np.ndarray
     heap_id: np.ndarray
-    heap_asked: np.ndarray
-    heap_bound: np.ndarray
+    heap_slot: np.ndarray
+    asked: np.ndarray
+    bound: np.ndarray
     keys: np.ndarray
     clock: np.ndarray
     counts: np.ndarray
@@ -194,8 +196,9 @@ def new_state(
         book=new_book(orders),
         heap_time=np.zeros(heap),
         heap_id=np.zeros(heap, np.int64),
-        heap_asked=np.zeros(heap, np.int64),
-        heap_bound=np.zeros(heap),
+        heap_slot=np.zeros(heap, np.int64),
+        asked=np.zeros(orders, np.int64),
+        bound=np.zeros(orders),
         keys=stream_keys(seed),
         clock=np.zeros(N_CLOCK),
         counts=np.zeros(N_COUNTS, np.int64),

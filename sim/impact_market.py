@@ -20,8 +20,9 @@ import math
 import numpy as np
 
 from feeds.errors import InsufficientDataError, StudyError
+from sim.impact_compiled import FILLS, MOST_FILLS, NOW_NS, UNLIMITED, LinearOwn, LinearShared
 from sim.impact_models import Propagator
-from sim.impact_state import ImpactState
+from sim.impact_state import ImpactState, parts
 from sim.market import (
     ASK_DEPTH_5,
     ASK_PX,
@@ -30,6 +31,7 @@ from sim.market import (
     BID_PX,
     BID_SZ,
     BUY,
+    DEPTHS,
     FILL_COLUMNS,
     OWN_COLUMNS,
     REALISED_VAR_60S,
@@ -38,12 +40,11 @@ from sim.market import (
     VIEW_SAMPLE_NS,
     VIEW_WINDOW_NS,
 )
+from sim.market_kernels import CompiledMarket
 
 _NS = 1_000_000_000
 #: A whole second of UTC: 2026-03-02 15:00.
 _START_NS = 1_772_463_600 * _NS
-#: Lots displayed at a price where a walk costs nothing.
-_UNLIMITED = 1_000_000_000
 
 
 class LinearImpactMarket:
@@ -89,14 +90,15 @@ class LinearImpactMarket:
         self._mid, self._horizon_ns, self._step_ns = start_mid_ticks, round(horizon_s * _NS), round(step_s * _NS)
         self._scale = volatility_ticks * math.sqrt(step_s)
         walked = model.walked_ticks_per_lot
-        self._level_lots = max(1, round(increment_ticks / walked)) if walked > 0 else _UNLIMITED
+        self._level_lots = max(1, round(increment_ticks / walked)) if walked > 0 else UNLIMITED
         self._impact = ImpactState(model)
+        self._own = self._new_own()
         self.reset(0)
 
     @property
     def now_ns(self) -> int:
         """The present moment, ns UTC."""
-        return self._now_ns
+        return int(self._own.counts[NOW_NS])
 
     def end_ns(self) -> int:
         """The end of the horizon after the present reset."""
@@ -104,11 +106,9 @@ class LinearImpactMarket:
 
     def reset(self, seed: int) -> None:
         """A new path of the price without us, and nothing done; takes never change the path."""
-        moves = np.random.default_rng(seed).standard_normal(self._horizon_ns // self._step_ns)
-        self._path = self._mid + self._scale * np.concatenate([[0.0], np.cumsum(moves)])
-        self._now_ns = _START_NS
+        self._own.path[:] = self._new_path(seed)
+        self._own.counts[:] = _START_NS, 0
         self._impact.clear()
-        self._fills: list[tuple[int, int, int, int]] = []
 
     def advance(self, until_ns: int) -> None:
         """Let time pass up to and including ``until_ns``; see `Market`.
@@ -123,28 +123,31 @@ class LinearImpactMarket:
                 expected=f"at most {self.end_ns()} ns, the end of its horizon",
                 remedy="Make the market with a longer horizon_s.",
             )
-        self._now_ns = max(self._now_ns, until_ns)
+        self._own.counts[NOW_NS] = max(self.now_ns, until_ns)
 
     def mid_ticks(self) -> float:
         """The mid, not rounded."""
-        return self.price_without_us() + self._impact.shift_ticks(self._now_ns)
+        return self.price_without_us() + self._impact.shift_ticks(self.now_ns)
 
     def price_without_us(self) -> float:
         """Where the mid would be had we not traded."""
-        return float(self._path[(self._now_ns - _START_NS) // self._step_ns])
+        return float(self._own.path[(self.now_ns - _START_NS) // self._step_ns])
 
     def take(self, side: int, lots: int) -> int:
-        """Trade ``lots`` at once; lots filled: fewer where the bids end."""
+        """Trade ``lots`` at once; lots filled: fewer where the bids end, none while 2,048 takes were not told yet."""
         sign, mid = (1 if side == BUY else -1), self.mid_ticks()
         if side != BUY:
             lots = min(lots, self._lots_to_sell(mid))
-        if lots <= 0:
+        if lots <= 0 or self._own.counts[FILLS] + 2 > MOST_FILLS:
             return 0
         price = mid + self._impact.premium_ticks(sign * lots)
         base, dearer = divmod(round(price * lots), lots)
         rows = [(base, lots - dearer), (base + 1, dearer)]
-        self._fills += [(self._now_ns, ticks, size, 0) for ticks, size in rows[::sign] if size]
-        self._impact.trade(self._now_ns, sign * lots)
+        for ticks, size in rows[::sign]:
+            if size:
+                self._own.fills[self._own.counts[FILLS]] = self.now_ns, ticks, size, 0
+                self._own.counts[FILLS] += 1
+        self._impact.trade(self.now_ns, sign * lots)
         return lots
 
     def place(self, side: int, price_ticks: int, lots: int) -> int:
@@ -161,8 +164,8 @@ class LinearImpactMarket:
 
     def fills(self) -> np.ndarray:
         """(m, 4) int64 in the layout of sim/market.py: own fills since the last call."""
-        told = np.array(self._fills, np.int64).reshape(-1, FILL_COLUMNS)
-        self._fills.clear()
+        told = self._own.fills[: self._own.counts[FILLS]].copy()
+        self._own.counts[FILLS] = 0
         return told
 
     def view(self) -> np.ndarray:
@@ -183,10 +186,37 @@ class LinearImpactMarket:
         walked = self.model.walked_ticks_per_lot
         if room < 0:
             return 0
-        return math.floor(room / walked) if walked > 0 else _UNLIMITED
+        return math.floor(room / walked) if walked > 0 else UNLIMITED
 
     def _realised_variance(self) -> float:
-        first = -((VIEW_WINDOW_NS - self._now_ns) // VIEW_SAMPLE_NS)
-        seconds = np.arange(max(first, _START_NS // VIEW_SAMPLE_NS), self._now_ns // VIEW_SAMPLE_NS + 1)
-        prices = self._path[(seconds * VIEW_SAMPLE_NS - _START_NS) // self._step_ns]
+        first = -((VIEW_WINDOW_NS - self.now_ns) // VIEW_SAMPLE_NS)
+        seconds = np.arange(max(first, _START_NS // VIEW_SAMPLE_NS), self.now_ns // VIEW_SAMPLE_NS + 1)
+        prices = self._own.path[(seconds * VIEW_SAMPLE_NS - _START_NS) // self._step_ns]
         return float(np.square(np.diff(np.log(np.maximum(prices, 1.0)))).sum())
+
+    def depths(self) -> np.ndarray:
+        """(2, `DEPTHS`) float64, see `DeepMarket`."""
+        view, levels = self.view(), np.arange(1, DEPTHS + 1)
+        bids = np.minimum(levels, (view[BID_PX] - 1) // self.increment_ticks + 1)
+        return np.stack([view[BID_SZ] * bids, view[ASK_SZ] * levels])
+
+    def compiled(self) -> CompiledMarket:
+        """This market for kernels, see sim/market_kernels.py."""
+        whole = (_START_NS, self._step_ns, self.increment_ticks, self._level_lots)
+        real = (self.model.half_spread_ticks, self.model.walked_ticks_per_lot)
+        shared = LinearShared(np.array(whole, np.int64), np.array(real), *parts(self.model))
+        fresh, opening = self._new_own, self._opening
+        return CompiledMarket(shared, self._own, fresh, opening, self.end_ns())
+
+    def _new_own(self) -> LinearOwn:
+        path, levels = self._new_path(0), self._impact.levels
+        fills = np.zeros((MOST_FILLS, FILL_COLUMNS), np.int64)
+        return LinearOwn(path, levels, self._impact.last_ns, np.zeros(2, np.int64), fills)
+
+    def _new_path(self, seed: int) -> np.ndarray:
+        moves = np.random.default_rng(seed).standard_normal(self._horizon_ns // self._step_ns)
+        return self._mid + self._scale * np.concatenate([[0.0], np.cumsum(moves)])
+
+    def _opening(self, seed: int) -> np.ndarray:
+        """The path, bit by bit."""
+        return self._new_path(seed).view(np.int64)

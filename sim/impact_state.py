@@ -49,15 +49,16 @@ class ImpactState:
     def __init__(self, model: Propagator) -> None:
         self.model = model
         self._weights, self._rates = parts(model)
-        self._levels, self._last_ns = np.zeros_like(self._weights), 0
+        #: Shift of each part right after the last trade, ticks; and its moment, ns.
+        self.levels, self.last_ns = np.zeros_like(self._weights), np.zeros(1, np.int64)
 
     def clear(self) -> None:
         """Forget all trades."""
-        self._levels[:], self._last_ns = 0.0, 0
+        self.levels[:], self.last_ns[0] = 0.0, 0
 
     def shift_ticks(self, now_ns: int) -> float:
         """How far the price stands from where it would without us; ``now_ns`` not before the last trade."""
-        return float(relaxed(self._levels, self._rates, (now_ns - self._last_ns) * _NS))
+        return float(relaxed(self.levels, self._rates, (now_ns - int(self.last_ns[0])) * _NS))
 
     def premium_ticks(self, lots: float) -> float:
         """What a trade of ``lots`` (bought positive) pays on average over the mid before it, spread included.
@@ -69,5 +70,5 @@ class ImpactState:
 
     def trade(self, now_ns: int, lots: float) -> None:
         """Note a trade of ``lots``, bought positive."""
-        push(self._levels, self._weights, self._rates, (now_ns - self._last_ns) * _NS, lots)
-        self._last_ns = now_ns
+        push(self.levels, self._weights, self._rates, (now_ns - int(self.last_ns[0])) * _NS, lots)
+        self.last_ns[0] = now_ns

@@ -5,8 +5,9 @@ What differs is where things lie. Orders are numbered beforehand (no table is se
 (no level is searched or moved), and one row of bits tells which places are occupied: all bids lie below all asks, so
 the next best price of a side is the next set bit. An order is half a cache line, a level a quarter.
 
-Here: what events do to the book. Not here: its arrays (sim/ladder_state.py), depths (sim/ladder_depth.py), numbers of
-orders and prices (sim/ladder_rows.py, sim/price_places.py), tables of events (sim/fast_replay_l3.py).
+Here: what events do to the book. Not here: its arrays (sim/ladder_state.py), depths (sim/ladder_depth.py), what proves
+orders gone (sim/ladder_witnesses.py), numbers of orders and prices (sim/ladder_rows.py, sim/price_places.py), tables of
+events (sim/fast_replay_l3.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numba import njit
 
 from feeds.schema import ACTION_CODE
 from sim.bit_words import NONE_ABOVE, NONE_BELOW, clear_bit, next_above, next_below, set_bit
-from sim.book import PATIENCE_NS, WITNESSES
+from sim.book import WITNESSES
 from sim.book_state import ASK, BID, FREE, PENDING, RESTING
 from sim.compile_options import ENTRY, INNER
 from sim.ladder_depth import note_depth
@@ -30,9 +31,12 @@ from sim.ladder_state import (
     PENDING_ORDERS,
     SIDE_UNIT,
     SWEEPS,
+    TRADED_BEFORE_NS,
+    TRADED_NS,
     UNKNOWN_IDS,
     Ladder,
 )
+from sim.ladder_witnesses import note_trade, traded_since, witnesses
 from sim.order_index import EMPTY
 
 _ADD, _MODIFY, _CANCEL = ACTION_CODE["A"], ACTION_CODE["M"], ACTION_CODE["C"]
@@ -87,6 +91,8 @@ def replay_rows(
                 _trade_through(ladder, side, place[i], ts_ns[i])
         elif action == _CLEAR:
             _clear(ladder)
+        if action in (_FILL, _TRADE):
+            note_trade(ladder, ts_ns[i])
         if ladder.state[PENDING_ORDERS] >= WITNESSES:
             _evict_contradicted(ladder, ts_ns[i])
         ladder.state[MOST_ORDERS] = max(ladder.state[MOST_ORDERS], ladder.state[LIVE_ORDERS])
@@ -293,14 +299,14 @@ def _delete_older(ladder: Ladder, place: int, ts_ns: int) -> int:
 
 @njit(**ENTRY)
 def _evict_contradicted(ladder: Ladder, ts_ns: int) -> None:
-    evicted = 0
+    traded_ns, evicted = traded_since(ladder, ts_ns), 0
     for side in range(2):
         while ladder.state[PENDING_ORDERS] >= WITNESSES and 0 <= ladder.state[BEST + side] < NONE_ABOVE:
             removed = 0
             slot = ladder.levels[ladder.state[BEST + side]]["head"]
             while slot != EMPTY:
                 behind = ladder.orders[slot]["behind"]
-                if _witnesses(ladder, slot, ts_ns) >= WITNESSES:
+                if witnesses(ladder, slot, traded_ns) >= WITNESSES:
                     _delete(ladder, slot)
                     removed += 1
                 slot = behind
@@ -309,18 +315,6 @@ def _evict_contradicted(ladder: Ladder, ts_ns: int) -> None:
                 break
             _display_pending(ladder)
     _count_evicted(ladder, evicted)
-
-
-@njit(**ENTRY)
-def _witnesses(ladder: Ladder, slot: int, ts_ns: int) -> int:
-    order = ladder.orders[slot]
-    count = 0
-    for k in range(ladder.state[PENDING_ORDERS]):
-        other = ladder.orders[ladder.pending[k]]
-        if other["side"] == order["side"] or not order["time_ns"] < other["time_ns"] <= ts_ns - PATIENCE_NS:
-            continue
-        count += order["place"] >= other["place"] if order["side"] == BID else order["place"] <= other["place"]
-    return count
 
 
 @njit(**ENTRY)
@@ -347,4 +341,5 @@ def _clear(ladder: Ladder) -> None:
     ladder.state[BEST + ASK] = NONE_ABOVE
     ladder.state[PENDING_ORDERS] = 0
     ladder.state[LIVE_ORDERS] = 0
+    ladder.state[TRADED_NS] = ladder.state[TRADED_BEFORE_NS] = 0
     ladder.state[SWEEPS] += 1

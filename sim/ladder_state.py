@@ -43,7 +43,9 @@ LONGEST_PENDING_NS = 11
 #: + side: the last place a depth sums over (`NONE_BELOW`, `NONE_ABOVE`: all there are), and the depth.
 DEEPEST = 12
 DEPTH = 14
-N_STATE = 16
+TRADED_NS = 16  # see `sim.book.note_trade`
+TRADED_BEFORE_NS = 17
+N_STATE = 18
 
 #: A row's code is its action plus its side times this.
 SIDE_UNIT = 16

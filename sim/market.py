@@ -36,6 +36,8 @@ REALISED_VAR_60S, TRADES_60S = 8, 9
 VIEW = 10
 
 VIEW_LEVELS = 5
+#: Levels a side that `DeepMarket.depths` tells.
+DEPTHS = 10
 VIEW_WINDOW_NS = 60_000_000_000
 #: Spacing of the mids behind `REALISED_VAR_60S`.
 VIEW_SAMPLE_NS = 1_000_000_000
@@ -116,3 +118,15 @@ class Market(Protocol):
 
     def end_ns(self) -> int:
         """The last moment that `advance` accepts after the present `reset`."""
+
+
+@runtime_checkable
+class DeepMarket(Protocol):
+    """A market that also tells its depth level by level."""
+
+    def depths(self) -> np.ndarray:
+        """Displayed lots on the 1, 2, .. `DEPTHS` best occupied levels of bids and asks, own orders not counted.
+
+        Returns:
+            (2, `DEPTHS`) float64, not decreasing along a side.
+        """

@@ -32,6 +32,7 @@ class ReferenceBook:
         self.duplicate_ids = 0
         self.ever_pending = 0
         self.evicted = 0
+        self.trades_ns = [0, 0]
 
     def add(self, order_id: int, side: int, price: int, size: int, ts_ns: int) -> None:
         """A new order, pending where it reaches the opposite best."""
@@ -76,14 +77,21 @@ class ReferenceBook:
         ]
         self._evict(gone)
 
+    def note_trade(self, ts_ns: int) -> None:
+        """Remember that the venue traded, once in every `PATIENCE_NS`."""
+        if self.trades_ns[-1] == 0 or ts_ns - self.trades_ns[-1] >= PATIENCE_NS:
+            self.trades_ns.append(ts_ns)
+
     def evict_contradicted(self, ts_ns: int) -> None:
         """Remove orders at the touch that several later orders would have traded with, as long as there are any."""
+        before, last = self.trades_ns[-2:]
+        traded_ns = last if last <= ts_ns - PATIENCE_NS else before
         for side in (BID, ASK):
             while touch := self.levels(side)[:1]:
                 gone = [
                     order_id
                     for order_id in self.queue(side, touch[0][0])
-                    if self._witnesses(self.orders[order_id], ts_ns) >= WITNESSES
+                    if self._witnesses(self.orders[order_id], traded_ns) >= WITNESSES
                 ]
                 if not gone:
                     break
@@ -110,6 +118,7 @@ class ReferenceBook:
     def clear(self) -> None:
         """Forget every order."""
         self.orders.clear()
+        self.trades_ns = [0, 0]
 
     def levels(self, side: int) -> list[tuple[int, int]]:
         """Displayed ``(price, lots)``, best first."""
@@ -123,12 +132,12 @@ class ReferenceBook:
         """Ids displayed at a price, first to trade first."""
         return [key for key, o in self.orders.items() if (o.side, o.price) == (side, price) and not o.pending]
 
-    def _witnesses(self, order: Order, ts_ns: int) -> int:
+    def _witnesses(self, order: Order, traded_ns: int) -> int:
         return sum(
             o.pending
             and o.side != order.side
             and not _better(o.side, order.price, o.price)
-            and order.ts_ns < o.ts_ns <= ts_ns - PATIENCE_NS
+            and order.ts_ns < o.ts_ns < traded_ns
             for o in self.orders.values()
         )
 

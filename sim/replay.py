@@ -17,7 +17,7 @@ from numba import njit
 
 from feeds.errors import InsufficientDataError
 from feeds.schema import ACTION_CODE, SIDE_CODE, conform
-from sim.book import WITNESSES, add, cancel, clear, evict_contradicted, fill, modify, trade_through
+from sim.book import WITNESSES, add, cancel, clear, evict_contradicted, fill, modify, note_trade, trade_through
 from sim.book_state import PENDING_ORDERS as WAITING
 from sim.book_state import Book
 from sim.fast_replay_l3 import OrderReplay
@@ -123,5 +123,7 @@ def apply(book: Book, action: int, side: int, order_id: int, price: int, size: i
         trade_through(book, side, price, ts_ns)
     elif action == _CLEAR:
         clear(book)
+    if action in (_FILL, _TRADE):
+        note_trade(book, ts_ns)
     if book.counters[WAITING] >= WITNESSES:
         evict_contradicted(book, ts_ns)

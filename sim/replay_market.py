@@ -19,16 +19,18 @@ from feeds.errors import InsufficientDataError, StudyError
 from feeds.instruments import InstrumentSpec
 from sim.impact_models import Propagator
 from sim.impact_state import parts
-from sim.market import FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.market import DEPTHS, FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.market_kernels import CompiledMarket
 from sim.queue_models import QueueModel
-from sim.random_stream import stream_key
+from sim.random_stream import stream_key, uniform
 from sim.tape_build import FlatTape
+from sim.tape_compiled import compiled_tape
 from sim.tape_kinds import prepare_any, queue_for
-from sim.tape_own import advance, cancel, fills_into, own_into, place, start, take, view_into
+from sim.tape_own import advance, cancel, depths_into, fills_into, own_into, place, start, take, view_into
 from sim.tape_state import FILLS, MAX_FILLS, MAX_OWN, MAX_TAKEN, NOW_NS, TapeRun, TapeState, new_states
 
 REFILL_HALF_LIFE_S = 10.0
-_ROUNDING_STREAM = 0
+_ROUNDING_STREAM, _START_STREAM = 0, 1
 
 
 class ReplayMarket:
@@ -69,15 +71,9 @@ class ReplayMarket:
         self.tape = tape if isinstance(tape, FlatTape) else prepare_any(tape)
         self.increment_ticks = spec.quote_increment_ticks
         self._bounds, self._last_start = bounds, bounds[1] - episode_ns
-        states = new_states(
-            1,
-            self.tape.most_levels,
-            self.increment_ticks,
-            max(1.0, refill_half_life_s * 1e9),
-            _parts(impact),
-            queue_for(self.tape, queue).encoded(),
-        )
-        self.run = TapeRun(self.tape.events, TapeState(*(array[0] for array in states)))
+        self._half_life_ns, self._impact = max(1.0, refill_half_life_s * 1e9), _parts(impact)
+        self._queue = queue_for(self.tape, queue).encoded()
+        self.run = TapeRun(self.tape.events, self._new_state())
         self._counts, self._told = self.run.state.counts, list[np.ndarray]()
         self._view, self._own = np.zeros(VIEW), np.zeros((MAX_OWN, OWN_COLUMNS), np.int64)
         self._fills = np.zeros((MAX_FILLS, FILL_COLUMNS), np.int64)
@@ -101,14 +97,12 @@ class ReplayMarket:
 
     def reset(self, seed: int) -> None:
         """See `Market`; starts are uniform in time, moved to the next moment with a two-sided book."""
-        random = np.random.default_rng(seed)
-        begin = self._start_from(int(random.integers(self._bounds[0], self._last_start, endpoint=True)))
-        self.reset_at(begin if begin <= self._last_start else self._start_from(self._bounds[0]), seed)
+        self.reset_at(self._start_of(seed), seed)
 
     def reset_at(self, start_ns: int, seed: int = 0) -> None:
         """Start at a given moment, all rows up to and including it applied."""
         self._told.clear()
-        start(self.run, start_ns, np.uint64(stream_key(seed & 0x7FFFFFFFFFFFFFFF, _ROUNDING_STREAM)))
+        start(self.run, start_ns, _key_of(seed))
 
     def advance(self, until_ns: int) -> None:
         """See `Market`."""
@@ -157,17 +151,45 @@ class ReplayMarket:
     def _keep_fills(self) -> None:
         self._told.append(self._fills[: fills_into(self.run, self._fills)].copy())
 
+    def depths(self) -> np.ndarray:
+        """(2, `DEPTHS`) float64, see `DeepMarket`."""
+        out = np.zeros((2, DEPTHS))
+        depths_into(self.run, out)
+        return out
+
+    def compiled(self) -> CompiledMarket:
+        """This market for kernels, see sim/market_kernels.py."""
+        return compiled_tape(
+            self.run, self._new_state, lambda seed: (self._start_of(seed), int(_key_of(seed))), self.end_ns()
+        )
+
+    def _new_state(self) -> TapeState:
+        states = new_states(
+            1, self.tape.most_levels, self.increment_ticks, self._half_life_ns, self._impact, self._queue
+        )
+        return TapeState(*(array[0] for array in states))
+
+    def _start_of(self, seed: int) -> int:
+        # Hashed, not drawn from a generator: making one takes longer than all the rest of a reset.
+        share = uniform(_key_of(seed, _START_STREAM), 0, 0)
+        begin = self._start_from(self._bounds[0] + int(share * (self._last_start - self._bounds[0] + 1)))
+        return begin if begin <= self._last_start else self._start_from(self._bounds[0])
+
     def _start_from(self, moment_ns: int) -> int:
         """The first moment from ``moment_ns`` on with a two-sided book; after the end where there is none."""
         stamps, quoted = self.tape.events.ts_ns, self.tape.events.quoted
         while True:
-            row = int(np.searchsorted(stamps, moment_ns, side="right")) - 1
+            row = int(stamps.searchsorted(moment_ns, "right")) - 1
             at = int(quoted[max(row, 0)])
             if at == row:
                 return moment_ns
             if at == stamps.size:
                 return self._bounds[1] + 1
             moment_ns = int(stamps[at])
+
+
+def _key_of(seed: int, stream: int = _ROUNDING_STREAM) -> np.uint64:
+    return np.uint64(stream_key(seed & 0x7FFFFFFFFFFFFFFF, stream))
 
 
 def _parts(impact: Propagator | None) -> np.ndarray | None:

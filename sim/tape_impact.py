@@ -1,7 +1,9 @@
 """Impact for a replay, measured on the tape itself: how depth comes back, and how much further takes move the price.
 
-**Refill.** After a market order took lots at the best price, what is displayed at that price is looked up for a minute.
-The mean of what came back, over the mean of what was taken, crosses one half at the half life.
+**Refill.** Of the market orders that empty their level and so widen the spread, the mean spread is followed for a
+minute; when half of the way to where it ends is gone is the half life: resilience as spread reversion. Quotes of the
+other side that follow the price close it too, so that depth itself may take longer. Where no order widens the spread,
+or it does not narrow again, the tape does not tell.
 
 **Kernel.** The mean response of the mid to market orders, freed of the runs of their signs
 (`kernel_from_response`), divided by their mean size, its age counted in their mean distance, as a permanent part and
@@ -29,21 +31,21 @@ from feeds.instruments import InstrumentSpec
 from sim.impact_kernels import kernel_from_response, measure_response
 from sim.impact_models import Decay, Floats, Propagator
 from sim.market import VIEW_LEVELS
-from sim.tape_book import lots_at
 from sim.tape_build import FlatTape
 from sim.tape_state import TOP_ASK, TOP_BID, EventTape
 
 #: Fewer market orders than this say nothing.
 LEAST_ORDERS = 200
-#: Market orders whose depth is followed, and the ages it is looked up at, seconds.
-_FOLLOWED = 1_500
+#: Half life where the tape does not tell.
+UNTOLD_HALF_LIFE_S = 10.0
+#: Ages the spread is looked up at, seconds.
 _AGES_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 #: Largest lag of the response, in market orders, and the share of all it may be.
 _LAGS, _LAG_SHARE = 256, 0.05
 _RATES = 40
 _S = 1e-9
-#: Half lives outside are not told apart from none and for ever.
-_SHORTEST_S, _LONGEST_S = 0.01, 3_600.0
+#: Shorter half lives are not told apart.
+_SHORTEST_S = 0.01
 
 
 class MarketOrders(NamedTuple):
@@ -54,16 +56,12 @@ class MarketOrders(NamedTuple):
         after: (k,) rows applied once it is done.
         sign: (k,) 1 bought, -1 sold.
         lots: (k,) all of them.
-        best_lots: (k,) those at its first price.
-        price: (k,) of the first execution.
     """
 
     row: np.ndarray
     after: np.ndarray
     sign: np.ndarray
     lots: np.ndarray
-    best_lots: np.ndarray
-    price: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -142,16 +140,13 @@ def market_orders(events: EventTape) -> MarketOrders:
     first = np.flatnonzero(begins)
     if not first.size:
         nothing = np.zeros(0, np.int64)
-        return MarketOrders(*[nothing] * 6)
+        return MarketOrders(*[nothing] * 4)
     last = np.append(first[1:], row.size) - 1
-    at_best = events.exec_price == np.repeat(events.exec_price[first], last - first + 1)
     orders = MarketOrders(
         row=row[first],
         after=row[last] + 1,
         sign=2 * side[first] - 1,
         lots=np.add.reduceat(events.exec_lots, first).astype(np.int64),
-        best_lots=np.add.reduceat(np.where(at_best, events.exec_lots, 0), first).astype(np.int64),
-        price=events.exec_price[first],
     )
     before = events.top[orders.row]
     quoted = (before[:, TOP_BID] > 0) & (before[:, TOP_ASK] > 0)
@@ -206,27 +201,22 @@ def _slope(events: EventTape) -> float:
 
 
 def _refill_half_life_s(events: EventTape, orders: MarketOrders) -> float:
-    """When half of what market orders took is displayed again, seconds."""
-    picked = np.unique(np.linspace(0, orders.row.size - 1, min(_FOLLOWED, orders.row.size)).astype(np.int64))
-    came = np.zeros(len(_AGES_S))
-    for k in picked.tolist():
-        side, price, after = int(orders.sign[k] > 0), int(orders.price[k]), int(orders.after[k])
-        left = lots_at(events, after, side, price)
-        then = events.ts_ns[after - 1] + np.array([int(age * 1e9) for age in _AGES_S])
-        rows = np.searchsorted(events.ts_ns, then, side="right")
-        came += [lots_at(events, int(row), side, price) - left for row in rows]
-    share = came / max(1.0, float(orders.best_lots[picked].sum()))
-    return _half_life_s(share)
+    """When half of the gap that market orders tore into the quotes is closed, seconds."""
+    spread = (events.top[:, TOP_ASK] - events.top[:, TOP_BID]).astype(np.float64)
+    spread[(events.top[:, TOP_BID] == 0) | (events.top[:, TOP_ASK] == 0)] = np.nan
+    after = orders.after[spread[orders.after] > spread[orders.row]]
+    if not after.size:
+        return UNTOLD_HALF_LIFE_S
+    done, torn = events.ts_ns[after - 1], float(np.mean(spread[after]))
+    rows = [np.searchsorted(events.ts_ns, done + int(age * 1e9), side="right") for age in _AGES_S]
+    closed = torn - np.array([float(np.nanmean(spread[row])) for row in rows])
+    # Where it stands in the end is where it was going: orders are sent when the spread is narrow, and it widens anyway.
+    return _half_life_s(closed / closed[-1]) if closed[-1] > 0.0 else UNTOLD_HALF_LIFE_S
 
 
 def _half_life_s(share: Floats) -> float:
-    """The age at which the share that came back crosses one half; beyond the last age, of the decay it suggests."""
-    back = np.flatnonzero(share >= 0.5)
-    if back.size:
-        k = int(back[0])
-        low = (0.0, 0.0) if k == 0 else (_AGES_S[k - 1], float(share[k - 1]))
-        found = low[0] + (_AGES_S[k] - low[0]) * (0.5 - low[1]) / (float(share[k]) - low[1])
-    else:
-        most = float(share.max())
-        found = _AGES_S[int(share.argmax())] * math.log(0.5) / math.log1p(-most) if most > 0 else _LONGEST_S
-    return min(max(found, _SHORTEST_S), _LONGEST_S)
+    """The age at which the closed share, 1 at the last age, crosses one half."""
+    k = int(np.flatnonzero(share >= 0.5)[0])
+    age, before = (0.0, 0.0) if k == 0 else (_AGES_S[k - 1], float(share[k - 1]))
+    found = age + (_AGES_S[k] - age) * (0.5 - before) / (float(share[k]) - before)
+    return max(found, _SHORTEST_S)

@@ -200,6 +200,13 @@ def fills_into(run: TapeRun, out: np.ndarray) -> int:
 
 
 @njit(**ENTRY)
+def quotes_into(run: TapeRun, view: np.ndarray) -> None:
+    """Write the places of the view that are the book's."""
+    for side in range(2):
+        _side_into(run.tape, run.state, side, view)
+
+
+@njit(**ENTRY)
 def view_into(run: TapeRun, view: np.ndarray) -> None:
     """Write the view; volumes and mids are those of the tape, our own trades and our shift are not in them."""
     tape, state, counts = run.tape, run.state, run.state.counts

@@ -97,7 +97,8 @@ def test_the_lock_file_is_exact_and_holds_the_pinned_versions():
     assert all(line.count("==") == 1 for line in lines)
     locked = {line.split("==")[0].lower().replace("-", "_"): line.split("==")[1] for line in lines}
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    for wanted in project["dependencies"]:
+    extras = [wanted for extra in project["optional-dependencies"].values() for wanted in extra]
+    for wanted in project["dependencies"] + extras:
         name, _, version = wanted.partition("==")
         key = name.lower().replace("-", "_")
         if key == "torch":

@@ -20,6 +20,9 @@ from models.execution.evaluation import (
 )
 from models.execution.fitted_rules import FitConfig, fit_rules
 from models.execution.foresight import Foresight
+from models.execution.greedy import greedy_costs
+from models.execution.joined import Joined
+from models.execution.narrowed import Narrowed, narrowed
 from models.execution.policy_map import action_importance, policy_map
 from models.execution.ppo_policy import PpoPolicy
 from models.execution.protocol import VectorEnvLike
@@ -36,6 +39,8 @@ __all__ = [
     "Episode",
     "FitConfig",
     "Foresight",
+    "Joined",
+    "Narrowed",
     "PpoConfig",
     "PpoPolicy",
     "SerialVector",
@@ -48,8 +53,10 @@ __all__ = [
     "cost_parts",
     "evaluate",
     "fit_rules",
+    "greedy_costs",
     "inventory_fan",
     "learning_curve",
+    "narrowed",
     "over_seeds",
     "policy_map",
     "significance",

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from feeds.errors import SchemaError
-from models.execution.dqn_policy import DqnPolicy
+from models.execution.greedy import ActsOnMany
 from models.execution.protocol import Observation
 
 Floats = npt.NDArray[np.float64]
@@ -61,7 +61,7 @@ PANELS = {
 
 
 def policy_map(
-    policy: DqnPolicy,
+    policy: ActsOnMany,
     visited: Observation,
     names: Sequence[str],
     actions: Sequence[str],
@@ -102,7 +102,7 @@ def policy_map(
 
 
 def _greedy(
-    policy: DqnPolicy, visited: Floats, places: Sequence[int], axes: Sequence[Axis]
+    policy: ActsOnMany, visited: Floats, places: Sequence[int], axes: Sequence[Axis]
 ) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
     first, second = (_grid(visited[:, place], axis.discrete) for place, axis in zip(places, axes, strict=True))
     x, y = (part.ravel() for part in np.meshgrid(first, second, indexing="ij"))
@@ -140,7 +140,7 @@ def _let_follow(states: Floats, visited: Floats, places: Sequence[int], cells: F
 
 
 def action_importance(
-    policy: DqnPolicy,
+    policy: ActsOnMany,
     visited: Observation,
     names: Sequence[str],
     groups: Mapping[str, Sequence[str]] | None = None,

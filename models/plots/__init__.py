@@ -20,6 +20,7 @@ from models.plots.market import bar_chart, feature_distribution, price_and_sprea
 from models.plots.performance import cumulative_return, drawdown
 from models.plots.quality import data_quality_calendar, rejected_by_reason
 from models.plots.quality_drift import drift_panel
+from models.plots.realism import realism_matrix
 from models.plots.regimes import regime_ribbon
 from models.plots.sentiment import sentiment_timeline
 from models.plots.simulator import flow_rates, realism_bands
@@ -52,6 +53,7 @@ __all__ = [
     "price_and_spread",
     "quantile_returns",
     "realism_bands",
+    "realism_matrix",
     "regime_ribbon",
     "rejected_by_reason",
     "schedule_fan",

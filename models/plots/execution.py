@@ -36,7 +36,7 @@ from models.plots.style import (
 )
 
 #: Policies that were trained; drawn with a band and a strong line.
-AGENTS = ("dqn",)
+AGENTS = ("dqn", "ppo")
 #: Lines of the schedule plot besides the agents.
 SCHEDULES = ("twap_taker", "vwap", "almgren_chriss", "submit_and_leave")
 #: Lines of the distribution plot besides the agents; more could not be told apart.
@@ -45,6 +45,7 @@ DISTRIBUTIONS = ("twap_taker", "twap_passive", "submit_and_leave", "almgren_chri
 _TAIL = 0.005
 _COLOURS = {
     "dqn": BLUE,
+    "ppo": "#d62f8a",
     "champion": "#7a4b00",
     "twap_taker": VERMILION,
     "twap_passive": GREEN,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from models.plots.style import (
@@ -20,8 +22,10 @@ from models.plots.style import (
     SERIES,
     SMALL_PT,
     SOFT_INK,
+    TITLE_PT,
     VERMILION,
     canvas,
+    dress,
     label_axes,
     legend,
     no_data,
@@ -37,6 +41,8 @@ _RATES = (
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 #: Half-widths of the band that the axis reaches to either side; what lies beyond is drawn at its edge.
 _REACH = 4.0
+#: More metrics than this stand in two columns of a wider picture.
+_ONE_PANEL, _WIDE_IN = 30, 9.6
 _VERDICTS = (
     (True, BLUE, "o", "inside the band"),
     (False, VERMILION, "X", "outside"),
@@ -89,25 +95,30 @@ def realism_bands(realism: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
     frame = frame.filter(pl.col("band_high") > pl.col("band_low")) if not frame.is_empty() else frame
     if frame.is_empty():
         return no_data(title, "no metric has a band", dpi)
-    metrics, symbols = frame["metric"].unique(maintain_order=True).to_list(), symbols_of(frame)
-    step = min(0.24, 0.66 / len(symbols))
-    height = 1.5 + len(metrics) * (0.2 if len(symbols) == 1 else 0.1 + 0.07 * min(len(symbols), 4))
+    symbols = symbols_of(frame)
+    panels = _panels(frame["metric"].unique(maintain_order=True).to_list())
     judged = frame.filter(pl.col("passed").is_not_null())
     passed = f"{int(judged['passed'].sum())} of {judged.height} judged metrics inside the band"
-    figure, (axis,) = canvas(title, height_in=height, subtitle=passed)
-    axis.axvspan(-1, 1, color=PALE, alpha=0.55, linewidth=0, zorder=0)
-    for row in band_positions(frame).iter_rows(named=True):
-        offset = step * (symbols.index(row["symbol"]) - (len(symbols) - 1) / 2)
-        _mark(axis, row, metrics.index(row["metric"]) + offset, len(symbols) == 1)
+    figure, axes = _band_canvas(title, passed, panels, len(symbols))
+    placed, with_values = band_positions(frame), len(symbols) == 1 and len(panels) == 1
+    step = min(0.24, 0.66 / len(symbols))
+    for axis, metrics in zip(axes, panels, strict=True):
+        axis.axvspan(-1, 1, color=PALE, alpha=0.55, linewidth=0, zorder=0)
+        for row in placed.filter(pl.col("metric").is_in(metrics)).iter_rows(named=True):
+            offset = step * (symbols.index(row["symbol"]) - (len(symbols) - 1) / 2)
+            _mark(axis, row, metrics.index(row["metric"]) + offset, with_values)
+        _dress(axis, metrics, with_values)
+        if len(panels) > 1:
+            axis.set_ylim(max(map(len, panels)) - 0.4, -0.6)
+            axis.set_xticks([-4, -1, 1, 4], ["−4", "−1", "1", "4"])
     for verdict, colour, marker, name in _VERDICTS:
         if any(value is verdict for value in frame["passed"].to_list()):
-            axis.plot([], [], marker, color=colour, markersize=5, linestyle="none", label=name)
-    axis.plot([], [], "|", color=SOFT_INK, markersize=9, markeredgewidth=1.4, linestyle="none", label="real")
-    _dress(axis, metrics, len(symbols) == 1)
+            axes[0].plot([], [], marker, color=colour, markersize=5, linestyle="none", label=name)
+    axes[0].plot([], [], "|", color=SOFT_INK, markersize=9, markeredgewidth=1.4, linestyle="none", label="real")
     order = f"\neach row top to bottom: {', '.join(symbols)}" if len(symbols) > 1 else ""
-    label_axes(axis, f"position in the band of real periods (edges at ±1, cut at ±{_REACH:g}){order}")
-    axis.xaxis.label.set(ha="left", x=0.0, fontsize=SMALL_PT)
-    shown, names = axis.get_legend_handles_labels()
+    label_axes(axes[0], f"position in the band of real periods (edges at ±1, cut at ±{_REACH:g}){order}")
+    axes[0].xaxis.label.set(ha="left", x=0.0, fontsize=SMALL_PT)
+    shown, names = axes[0].get_legend_handles_labels()
     figure.legend(
         shown,
         names,
@@ -119,6 +130,29 @@ def realism_bands(realism: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
         borderaxespad=0.2,
     )
     return to_png(figure, dpi)
+
+
+def _panels(metrics: list[str]) -> list[list[str]]:
+    """All metrics, or two columns of them where they are many."""
+    half = -(-len(metrics) // 2)
+    return [metrics] if len(metrics) <= _ONE_PANEL else [metrics[:half], metrics[half:]]
+
+
+def _band_canvas(title: str, passed: str, panels: list[list[str]], symbols: int) -> tuple[Figure, list[Axes]]:
+    rows = max(map(len, panels))
+    height = 1.5 + rows * (0.2 if symbols == 1 else 0.1 + 0.07 * min(symbols, 4))
+    if len(panels) == 1:
+        return canvas(title, height_in=height, subtitle=passed)
+    figure = Figure(
+        figsize=(_WIDE_IN, 1.0 + rows * (0.15 + 0.04 * min(symbols, 4))), layout="constrained", facecolor="white"
+    )
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(1, len(panels)))
+    for axis in axes:
+        dress(axis)
+    axes[0].set_title(title, loc="left", fontsize=TITLE_PT, fontweight="bold", color=INK, pad=16)
+    axes[1].set_title(passed, loc="right", fontsize=SMALL_PT, color=SOFT_INK, pad=16)
+    return figure, axes
 
 
 def band_positions(frame: pl.DataFrame) -> pl.DataFrame:

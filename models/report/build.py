@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from models.plots.alpha import judged_row
+from models.plots.execution import policy_name
 from models.plots.style import SIMULATED_STAMP, stamp
 from models.report.columns import Column, cell
 from models.report.content import Highlight, ReportContent, Section
@@ -31,7 +32,7 @@ from models.report.sections.simulator import simulator_section
 from models.report.sections.volatility import volatility_section
 from models.report.summary import activity_frame
 
-#: Name of the execution agent among the policies.
+#: The execution agent of the headline where the night names none.
 AGENT = "dqn"
 
 
@@ -156,7 +157,8 @@ def _execution(inputs: ReportInputs) -> Highlight | None:
     if inputs.execution is None or inputs.execution.table.is_empty():
         return None
     rows = {(row["market"], row["policy"]): row for row in inputs.execution.table.to_dicts()}
-    agent = rows.get(("replay", AGENT))
+    name = inputs.execution.challenger or AGENT
+    agent = rows.get(("replay", name))
     if agent is None:
         return None
     low, high = agent.get("vs_best_low"), agent.get("vs_best_high")
@@ -165,7 +167,7 @@ def _execution(inputs: ReportInputs) -> Highlight | None:
         if low is None
         else f"against the best baseline {_bps(agent['vs_best_bps'])} [{_bps(low)}, {_bps(high)}]"
     )
-    return Highlight("Shortfall, double DQN (bps)", _bps(agent["is_bps"]), interval)
+    return Highlight(f"Shortfall, {policy_name(name)} (bps)", _bps(agent["is_bps"]), interval)
 
 
 def _bps(value: Any) -> str:

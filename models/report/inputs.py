@@ -154,11 +154,15 @@ class SimulatorInputs:
     """The market simulator, its calibration and how real it looks.
 
     Attributes:
-        parameters: symbol, parameter, value, unit, source (estimator or paper).
-        rates: symbol, distance (increments from the opposite best), limit_rate, cancel_rate, mean_depth.
-        realism: symbol, metric, real, band_low, band_high, simulated, passed (null: information, no gate), unit.
+        parameters: symbol, generator, parameter, value, unit, source (estimator or paper).
+        rates: symbol, distance (increments from the opposite best), limit_rate, cancel_rate, mean_depth; empty where
+            the order flow by distance was not fitted.
+        realism: symbol, generator, family, metric, real, band_low, band_high, simulated, passed (null: information, no
+            gate), unit.
         verdict: One sentence.
-        notes: Periods used, number of tuned parameters.
+        notes: Periods used.
+        generators: symbol, generator, agents_train_in, tuned, counted, tuned_parameters, what; None: one generator.
+        chosen: The generator agents train in.
     """
 
     parameters: pl.DataFrame
@@ -166,6 +170,8 @@ class SimulatorInputs:
     realism: pl.DataFrame | None = None
     verdict: str = ""
     notes: Sequence[str] = ()
+    generators: pl.DataFrame | None = None
+    chosen: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,9 +189,12 @@ class ExecutionInputs:
             quoted_bps, walk_bps, shift_bps, impact_bps, drift_bps where the orders were played against a run without
             them.
         tests: As from `models.execution.significance.significance`.
+        over_seeds: As from `models.execution.seeds.over_seeds`.
+        ablations: ablation, what (in words), policy, n, is_bps, change_bps: parts of the market switched off.
         verdict: One or more sentences, losing cases included.
         split: How training and test were separated.
         notes: Parent sizes, horizon, seeds.
+        challenger: The agent that stands for the night; empty: the first.
     """
 
     table: pl.DataFrame
@@ -195,9 +204,12 @@ class ExecutionInputs:
     heat: pl.DataFrame | None = None
     costs: pl.DataFrame | None = None
     tests: pl.DataFrame | None = None
+    over_seeds: pl.DataFrame | None = None
+    ablations: pl.DataFrame | None = None
     verdict: str = ""
     split: str = ""
     notes: Sequence[str] = ()
+    challenger: str = ""
 
 
 @dataclass(frozen=True)

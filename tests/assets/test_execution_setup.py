@@ -1,17 +1,14 @@
 """Parent orders of a study: fees, and who is trained on what."""
 
+import inspect
+
 import pytest
 
-from assets.execution_setup import Parent, settings, task_of, training_factory
+from assets.execution_setup import settings, task_of
 from assets.store import StudyStore
 from feeds.errors import StudyError
-from feeds.study import Execution
-from sim.flow_params import FlowParams
+from sim.generators import GENERATORS
 from tests.support.studies import write_study
-
-
-def parent(symbol):
-    return Parent(symbol, 100, FlowParams.example(), 1_000_000, 1_000_000_000)
 
 
 def test_orders_pay_the_fee_of_the_study_unless_the_execution_states_its_own(tmp_path):
@@ -32,6 +29,7 @@ def test_a_study_without_execution_settings_says_so(tmp_path):
         settings(store)
 
 
-def test_environments_of_a_training_take_the_instruments_in_turn():
-    factory = training_factory(Execution(horizon_s=10, decisions=2), [parent("A.X"), parent("B.X")])
-    assert [factory(n).symbol for n in range(3)] == ["A.X", "B.X", "A.X"]
+def test_every_market_agents_may_train_in_can_begin_at_a_stated_moment():
+    markets = {name: one.market for name, one in GENERATORS.items() if one.market is not None}
+    assert "flow" in markets
+    assert [name for name, make in markets.items() if "start_ns" not in inspect.signature(make).parameters] == []

@@ -120,3 +120,50 @@ def test_execution_is_a_family_only_where_the_study_executes(tmp_path):
 def test_blocks_of_a_short_test_are_shorter():
     hour = pl.Series([0, 3_600 * SECOND])
     assert block_ms(hour) == 300_000 and block_ms(pl.Series([0, 6 * 3_600 * SECOND])) == 900_000
+
+
+def judged_agents(store, date, champion, less_bps):
+    """A night on whose orders the agent ``ppo`` costs so much less than the champion; ``dqn`` costs next to nothing."""
+    agents = store.artefacts.write(
+        "model",
+        "execution_policy",
+        date,
+        {"training.json": date.encode()},
+        params={"agents": ["dqn", "ppo"], "agent": "ppo", "terms": ["elapsed_share"], "seeds": [1, 2]},
+    )
+    random = np.random.default_rng(len(date))
+    records = []
+    for episode in range(60):
+        common = random.normal(5.0, 3.0)
+        costs = {"ppo": common - less_bps, "dqn": 0.0} | ({"champion": common} if champion else {})
+        records += [
+            {"market": market, "policy": name, "training_seed": seed, "symbol": "AAA.US", "episode": episode}
+            | {
+                "block": str(episode // 5),
+                "is_bps": cost + random.normal(0.0, 0.5) + (99.0 if market == "flow" else 0.0),
+            }
+            for market, offset in (("replay", 0.0), ("flow", 99.0))
+            for name, cost in costs.items()
+            for seed in (1, 2)
+        ]
+    store.lake.write("execution_evaluation", pl.DataFrame(records), date, parents=[agents.id])
+    return agents, decide_family(store, date, "execution")
+
+
+@pytest.mark.parametrize(("less_bps", "decided"), [(1.0, "promoted"), (0.0, "kept"), (-1.0, "kept")])
+def test_an_execution_agent_replaces_the_champion_only_where_the_paired_interval_lies_below_zero(
+    store, less_bps, decided
+):
+    champion, first = judged_agents(store, DATES[1], False, 0.0)
+    challenger, row = judged_agents(store, DATES[2], True, less_bps)
+    assert first["decision"] == "first" and row["decision"] == decided
+    assert row["champion"] == (challenger.id if decided == "promoted" else champion.id)
+    assert row["n"] == 60 and row["low"] < -less_bps < row["high"]
+    assert check_of("execution", row).passed == (decided == "promoted") and row["reason"]
+
+
+def test_an_execution_champion_that_was_not_judged_stays_and_it_is_said(store):
+    champion, _ = judged_agents(store, DATES[1], False, 0.0)
+    _, row = judged_agents(store, DATES[2], False, 1.0)
+    assert (row["decision"], row["champion"]) == ("not tested", champion.id)
+    assert "no orders worked by" in row["reason"]

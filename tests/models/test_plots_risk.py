@@ -11,6 +11,7 @@ from PIL import Image
 from feeds.errors import SchemaError
 from models.plots.anomaly import anomaly_timeline
 from models.plots.correlation import correlation_heatmap
+from models.plots.realism import halves_of, realism_matrix
 from models.plots.regimes import regime_ribbon, stretches
 from models.plots.simulator import band_positions, flow_rates, realism_bands
 from models.plots.style import UI_DPI, no_data, to_markdown
@@ -23,6 +24,7 @@ PLOTS = {
     "anomaly_timeline": lambda dpi: anomaly_timeline(made.anomaly_scores(), dpi=dpi),
     "flow_rates": lambda dpi: flow_rates(made.rates(), dpi=dpi),
     "realism_bands": lambda dpi: realism_bands(made.realism(), dpi=dpi),
+    "realism_matrix": lambda dpi: realism_matrix(made.realism(generators=tuple("abcd")), dpi=dpi),
     "realism_of_one": lambda dpi: realism_bands(made.realism(("OAK.SIM",)), dpi=dpi),
 }
 FROM_A_FRAME = {
@@ -31,6 +33,7 @@ FROM_A_FRAME = {
     "anomaly_timeline": anomaly_timeline,
     "flow_rates": flow_rates,
     "realism_bands": realism_bands,
+    "realism_matrix": realism_matrix,
 }
 
 
@@ -155,3 +158,51 @@ def test_rates_of_zero_are_left_out_of_a_logarithmic_axis():
         pl.when(pl.col("distance") == 10).then(0.0).otherwise(pl.col("limit_rate")).alias("limit_rate")
     )
     assert len(flow_rates(zero, dpi=60)) > 1000
+
+
+def many_metrics(count):
+    one = made.realism(("OAK.SIM",)).head(1)
+    return pl.concat([one.with_columns(metric=pl.lit(f"metric {k}"), family=pl.lit("flow")) for k in range(count)])
+
+
+def test_many_metrics_stand_in_two_columns_and_are_no_taller_than_half_as_many():
+    few, many = (pixels(realism_bands(many_metrics(count), dpi=60)) for count in (30, 60))
+    assert many.shape[1] > 1.4 * few.shape[1] and many.shape[0] < 1.2 * few.shape[0]
+
+
+def test_the_map_of_metrics_shows_verdicts_by_colour_and_what_is_not_judged_in_grey():
+    frame = made.realism(("OAK.SIM",), ("a", "b")).filter(pl.col("passed").is_not_null())
+    passing, failing = (
+        pixels(realism_matrix(frame.with_columns(passed=pl.lit(verdict)), dpi=60)) for verdict in (True, False)
+    )
+
+    def share(picture, wanted):
+        return (np.abs(picture - wanted).max(axis=2) < 12).mean()
+
+    sky = (86, 180, 233)
+    assert share(passing, sky) > 4 * share(failing, sky)
+    some = frame.filter((pl.col("generator") == "a") | (pl.col("family") == "book"))
+    grey = (217, 222, 228)
+    assert share(pixels(realism_matrix(some, dpi=60)), grey) > 2 * share(pixels(realism_matrix(frame, dpi=60)), grey)
+
+
+def test_the_map_of_metrics_needs_a_verdict():
+    nothing = made.realism().with_columns(passed=pl.lit(None, pl.Boolean))
+    wanted = no_data("Where simulated markets can be told from the tape", "no metric was judged", 60)
+    assert realism_matrix(nothing, dpi=60) == wanted
+
+
+def test_families_are_kept_whole_in_two_columns_of_similar_length():
+    metrics = [(family, f"{family} {k}") for family in "abcde" for k in range(8)]
+    left, right = halves_of(metrics)
+    assert left + right == metrics and not {f for f, _ in left} & {f for f, _ in right}
+    assert abs(len(left) - len(right)) <= 8
+    assert halves_of(metrics[:10]) == [metrics[:10]]
+
+
+def test_a_metric_the_simulated_market_has_no_value_for_is_drawn_as_failing():
+    frame = made.realism(("OAK.SIM",)).filter(pl.col("passed").is_not_null()).with_columns(passed=pl.lit(False))
+    without = frame.with_columns(simulated=pl.lit(None, pl.Float64))
+    dark = (166, 58, 0)
+    share = (np.abs(pixels(realism_matrix(without, dpi=60)) - dark).max(axis=2) < 12).mean()
+    assert share > 2 * (np.abs(pixels(realism_matrix(frame, dpi=60)) - dark).max(axis=2) < 12).mean()

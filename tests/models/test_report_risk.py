@@ -42,7 +42,7 @@ def test_a_section_shows_its_verdict_tables_and_figures_with_captions(part):
     section = SECTIONS[part](night(**{part: inputs}, features=made.prices()))
     assert section.tables and all(table.note and not table.frame.is_empty() for table in section.tables)
     assert all(figure.caption and figure.png.startswith(b"\x89PNG") for figure in section.figures)
-    assert len(section.figures) == {"simulator": 2, "limits": 0}.get(part, 1)
+    assert len(section.figures) == {"simulator": 3, "limits": 0}.get(part, 1)
     if part != "limits":
         assert section.text.startswith(inputs.verdict)
 
@@ -112,3 +112,21 @@ def test_a_simulator_without_a_second_period_says_that_realism_was_not_measured(
     section = simulator_section(night(simulator=replace(made.simulator(), realism=None)))
     assert "Realism was not measured" in section.text
     assert [figure.title for figure in section.figures] == ["Order flow by distance"]
+
+
+def test_every_simulated_market_has_a_row_with_its_passes_by_family_and_what_was_tuned():
+    found = made.simulator()
+    frame = tables(simulator_section(night(simulator=found)))["Realism by simulated market"].frame
+    assert frame.select("symbol", "generator").n_unique() == frame.height == 2 * found.realism["symbol"].n_unique()
+    for row in frame.iter_rows(named=True):
+        own = found.realism.filter((pl.col("symbol") == row["symbol"]) & (pl.col("generator") == row["generator"]))
+        assert (row["passed"], row["judged"]) == (own["passed"].sum(), own["passed"].count())
+        book = own.filter(pl.col("family") == "book")["passed"]
+        assert row["book"] == f"{book.sum()} of {book.count()}"
+        assert row["classifier_auc"] == 0.83 and row["tuned"] == ["flow", "hawkes"].index(row["generator"])
+
+
+def test_realism_of_one_market_without_a_name_has_its_table_all_the_same():
+    found = replace(made.simulator(), realism=made.realism().drop("generator"), generators=None, chosen="")
+    shown = tables(simulator_section(night(simulator=found)))
+    assert "Realism" in shown and "Realism by simulated market" not in shown

@@ -20,6 +20,8 @@ from tests.support.studies import write_study
 
 pytestmark = pytest.mark.xdist_group("simulated")
 DATES = ("2026-03-02", "2026-03-03", "2026-03-04")
+SYMBOLS = tuple(one.symbol for one in DEMO_INSTRUMENTS[:2])
+FORECAST_TERMS = ["alpha_bps", "forecast_volatility_bps"]
 FAMILIES = ["alpha", "volatility", "regime", "correlation", "execution"]
 
 
@@ -55,7 +57,9 @@ def flow(tmp_path_factory):
         },
         execution={
             **{"horizon_s": 60, "decisions": 5, "parent_share": 0.2, "train_steps": 400, "eval_episodes": 12},
+            **{"ppo_steps": 1000, "envs": 8, "ablations": ["no_fees", "no_forecasts"]},
             "flow_minutes": 5,
+            "generators": ["flow"],
         },
         nights=2,
     )
@@ -83,11 +87,22 @@ def test_the_simulator_of_a_night_is_fitted_on_an_earlier_date(flow):
     assert set(manifest.parents) == fitted
 
 
+def test_realism_is_a_table_by_generator_and_the_report_states_passes_and_tuned_parameters(flow):
+    rows = Lake(flow.root).read("realism", DATES[-1])
+    assert set(rows["generator"]) == {"flow"} and rows["symbol"].n_unique() == 2
+    tree = json.loads((flow.root / "reports" / DATES[-1] / "report.json").read_text())
+    (section,) = (one for one in tree["sections"] if one["title"] == "Market simulator")
+    assert "for flow, in which agents train" in section["text"]
+    assert "Where simulated markets can be told from the tape" in [figure["title"] for figure in section["figures"]]
+    (table,) = (one for one in section["tables"] if one["title"] == "Realism by simulated market")
+    assert {"tuned", "counted", "passed", "judged"} <= set(table["columns"])
+
+
 def test_every_policy_works_the_same_orders_of_both_markets_on_both_sides(flow):
     rows = Lake(flow.root).read("execution_evaluation", DATES[-1])
     counts = rows.group_by("market", "policy", "training_seed", "symbol").len()
     assert set(counts["len"]) == {12} and set(rows["market"]) == {"replay", "flow"}
-    expected = {"dqn", "champion", "twap_taker", "twap_passive", "vwap", "almgren_chriss", "immediate", "random"}
+    expected = {"dqn", "ppo", "champion", "twap_taker", "twap_passive", "vwap", "almgren_chriss", "immediate", "random"}
     assert expected <= set(rows["policy"])
     assert rows.group_by("side").len()["len"].n_unique() == 1
     starts = (
@@ -100,6 +115,35 @@ def test_the_evaluation_names_the_champion_it_was_held_against_among_its_parents
     lake = Lake(flow.root)
     incumbent = lake.read("promotion", DATES[-1]).filter(pl.col("family") == "execution")["incumbent"][0]
     assert incumbent in lake.manifest("execution_evaluation", DATES[-1]).parents
+
+
+def test_agents_train_on_flow_and_replay_see_forecasts_and_go_on_from_the_champion(flow):
+    artefacts, lake = ArtefactStore(flow.root), Lake(flow.root)
+    first, second = (artefacts.current("execution_policy", date) for date in DATES[-2:])
+    assert second.params["train_on"] == ["flow", "replay"] and second.params["terms"][-2:] == FORECAST_TERMS
+    assert first.params["started_from"] == "" and second.params["started_from"] == first.id in second.parents
+    assert {lake.manifest("clean_ticks", DATES[-2], symbol).id for symbol in SYMBOLS} <= set(second.parents)
+    tree = evaluation(flow, "execution_evaluation")
+    assert tree["challenger"] == second.params["agent"] in ("dqn", "ppo")
+    assert set(artefacts.read_json(second, "training.json")["impact"]) == set(SYMBOLS)
+
+
+def test_parts_switched_off_change_a_rule_by_what_they_cost_it_and_no_more(flow):
+    table = pl.DataFrame(evaluation(flow, "execution_evaluation")["ablations"])
+    assert set(table["ablation"]) == {"no_fees", "no_forecasts"} and {"dqn", "ppo", "twap_taker"} <= set(
+        table["policy"]
+    )
+    taker = table.filter(pl.col("policy") == "twap_taker").sort("ablation")["change_bps"].to_list()
+    assert taker[0] == pytest.approx(-0.3, abs=0.02) and taker[1] == 0.0
+
+
+def test_what_agents_saw_of_the_future_passed_its_audit(flow):
+    from dagster import AssetCheckKey, AssetKey
+
+    key = AssetCheckKey(AssetKey("execution_evaluation"), "forecasts_were_known")
+    (record,) = flow.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    outcome = record.event.dagster_event.asset_check_evaluation_data
+    assert outcome.passed and outcome.metadata["moments_compared"].value > 0
 
 
 def test_shortfall_is_the_sum_of_its_parts(flow):

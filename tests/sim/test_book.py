@@ -142,13 +142,16 @@ def test_three_orders_that_outlive_a_cross_remove_the_phantom_they_contradict():
     add(book, 2, ASK, 110, 5, 0)
     for order_id in (3, 4, 5):
         add(book, order_id, BID, 101, 1, 10)
-    bid, tick = 0, 300_000_000
-    codes = {"A": 0, "B": 0}
-    apply(book, codes["A"], bid, 6, 90, 1, 10 + tick)
+    added, traded, patience = "AMCFT".index("A"), "AMCFT".index("T"), 500_000_000
+    apply(book, traded, 2, 0, 100, 1, 10)  # with the orders themselves: they may be what is traded
+    apply(book, added, BID, 6, 90, 1, 10 + 2 * patience)
     assert best_price(book, ASK) == 100
-    apply(book, codes["A"], bid, 7, 90, 1, 10 + 2 * tick)
+    apply(book, traded, 2, 0, 100, 1, 20 + 2 * patience)
+    apply(book, added, BID, 7, 90, 1, 19 + 3 * patience)
+    assert best_price(book, ASK) == 100
+    apply(book, added, BID, 8, 90, 1, 20 + 3 * patience)
     assert best_price(book, ASK) == 110
-    assert levels_of(book, BID) == [(101, 3), (90, 2)]
+    assert levels_of(book, BID) == [(101, 3), (90, 3)]
 
 
 def test_two_witnesses_are_not_enough():
@@ -156,6 +159,7 @@ def test_two_witnesses_are_not_enough():
     add(book, 1, ASK, 100, 5, 0)
     for order_id in (3, 4):
         add(book, order_id, BID, 101, 1, 10)
+    apply(book, "AMCFT".index("T"), 2, 0, 100, 1, 20)
     apply(book, 0, BID, 7, 90, 1, 10**12)
     assert best_price(book, ASK) == 100
 
@@ -200,4 +204,6 @@ def twin_apply(twin, row):
             twin.trade_through(side, row["price"], ts_ns)
         case "R":
             twin.clear()
+    if row["action"] in "FT":
+        twin.note_trade(ts_ns)
     twin.evict_contradicted(ts_ns)

@@ -134,8 +134,7 @@ def test_the_episode_ends_when_everything_is_done():
 def test_fees_of_makers_and_takers_are_told_apart():
     task = ExecutionTask(40 * S, 4, 40, taker_fee_bps=3.0, maker_fee_bps=-1.0)
     env, _ = scripted(quotes=[(0, 100, 30, 102, 30), (5 * S, 98, 30, 100, 30)], task=task)
-    env.execute((10, 30, 0))
-    info = env._result()
+    info = env.execute((10, 30, 0))[4]
     assert info["maker_share"] == 0.75
     assert info["fees_bps"] == pytest.approx((10 * 102 * 3 - 30 * 100 * 1) / (40 * 101))
 

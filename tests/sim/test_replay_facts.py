@@ -39,8 +39,8 @@ def test_a_futures_session_has_no_unknown_order_and_ends_one_tick_wide():
     facts = es_facts(replay_sources.es())
     assert facts["never_added"] == facts["duplicate_ids"] == facts["crossed_rows"] == 0
     assert facts["final_spread_increments"] == 1
-    # Before the opening auction orders cross without trading, which our book takes for proof that some are gone.
-    assert facts["evicted_in_session"] == 0 < facts["evicted_orders"]
+    # Although orders cross for twenty minutes before the opening auction.
+    assert facts["evicted_orders"] == facts["missing_in_the_end"] == 0
 
 
 def test_every_match_of_a_capture_is_that_of_the_order_at_the_front_or_of_one_proved_gone():
@@ -87,8 +87,9 @@ def test_a_difference_between_depth_and_ticker_is_told_by_its_cause():
     }  # fmt: skip
 
 
-def test_an_order_that_vanished_before_the_open_is_counted_as_missing():
+def test_an_order_given_up_that_no_event_ends_is_counted_as_missing():
     crossing = [order("A", 1, "B", 105, 3), *(order("A", k, "A", 100 + k, 2) for k in (2, 3, 4))]
-    later = [order("A", 5, "B", 90, 1, ts_event=10**19 // 2), order("F", 4, "A", 104, 1, ts_event=10**19 // 2 + 1)]
+    at = 10**19 // 2
+    later = [order("F", 4, "A", 104, 1, ts_event=at), order("A", 5, "B", 90, 1, ts_event=at + 500 * MS)]
     facts = es_facts(replay_sources.Source(raw_frame(*crossing, *later), None))
-    assert (facts["evicted_orders"], facts["evicted_in_session"], facts["missing_in_the_end"]) == (1, 0, 1)
+    assert (facts["evicted_orders"], facts["missing_in_the_end"]) == (1, 1)

@@ -163,11 +163,13 @@ def test_the_kernel_of_independent_market_orders_that_move_the_price_for_good_is
 
 
 def test_the_refill_of_taken_depth_is_timed():
-    rows = [order("A", 1 + side, "BA"[side], 99 + 2 * side, 10**6, ts_event=START_NS) for side in (0, 1)]
+    rows = [order("A", 1 + k, "BBAA"[k], (99, 97, 101, 103)[k], 8, ts_event=START_NS) for k in range(4)]
+    best = {0: 1, 1: 3}
     for i, side in enumerate(np.random.default_rng(1).integers(2, size=250).tolist()):
         at, what = START_NS + (1 + 100 * i) * S, ("BA"[side], 99 + 2 * side, 8)
-        rows.append(order("F", 1 + side, *what, ts_event=at))
+        rows.append(order("F", best[side], *what, ts_event=at))
         rows.append(order("A", 10 + i, *what, ts_event=at + 3 * S))
+        best[side] = 10 + i
     found = fit_impact(prepare_tape(book_tape(*rows)), SPEC)
     # Looked up at 2 s and at 5 s: the crossing lies between.
     assert 2.0 < found.refill_half_life_s < 5.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import polars as pl
 
@@ -12,6 +14,7 @@ from models.report.inputs import (
     RiskLimitInputs,
     SimulatorInputs,
 )
+from models.report.realism import CLASSIFIER
 
 SYMBOLS = ("ASH.SIM", "ELM.SIM", "OAK.SIM")
 OPEN_NS = 1_772_461_800_000_000_000  # 2026-03-02 09:30 New York
@@ -169,17 +172,19 @@ METRICS = (
 )
 
 
-def realism(symbols=SYMBOLS):
+def realism(symbols=SYMBOLS, generators=("flow",)):
     random = np.random.default_rng(3)
     records = []
-    for symbol in symbols:
+    for generator, symbol in itertools.product(generators, symbols):
+        who = {"symbol": symbol, "generator": generator}
         for place, (metric, unit) in enumerate(METRICS):
             real = 1.0 + place
             half = 0.2 * real
             simulated = real + half * float(random.normal(0, 2.2))
             records.append(
                 {
-                    "symbol": symbol,
+                    **who,
+                    "family": ("book", "returns", "signs", "impact")[place // 4],
                     "metric": metric,
                     "unit": unit,
                     "real": real,
@@ -189,17 +194,17 @@ def realism(symbols=SYMBOLS):
                     "passed": None if place == 15 else real - half <= simulated <= real + 1.3 * half,
                 }
             )
-        records.append(
-            {"symbol": symbol, "metric": "spread_total_variation", "unit": "1", "real": None, "band_low": None,
-             "band_high": None, "simulated": 0.21, "passed": None}
-        )  # fmt: skip
-    return pl.DataFrame(records)
+        unbounded = {"unit": "1", "real": None, "band_low": None, "band_high": None, "passed": None}
+        area = {"family": "distribution", "metric": CLASSIFIER, "simulated": 0.83}
+        records.append({**who, **area, **unbounded})
+    return pl.DataFrame(records, infer_schema_length=None)
 
 
 def simulator():
     parameters = pl.DataFrame(
         {
             "symbol": ["OAK.SIM", "OAK.SIM"],
+            "generator": ["flow", "flow"],
             "parameter": ["market_rate", "efficient_sigma"],
             "value": [0.41, 3.2],
             "unit": ["1/s", "bps per minute"],
@@ -207,4 +212,13 @@ def simulator():
         }
     )
     verdict = "31 of 45 judged metrics lie inside the band of real against real."
-    return SimulatorInputs(parameters, rates(), realism(), verdict, ("Fitted on 2026-03-02.",))
+    both = ("flow", "hawkes")
+    generators = pl.DataFrame(
+        [
+            {"symbol": symbol, "generator": name, "agents_train_in": "yes" if name == "flow" else "", "tuned": place,
+             "counted": 12, "tuned_parameters": "sigma", "what": "a market"}
+            for symbol in SYMBOLS for place, name in enumerate(both)
+        ]
+    )  # fmt: skip
+    found = realism(generators=both)
+    return SimulatorInputs(parameters, rates(), found, verdict, ("Fitted on 2026-03-02.",), generators, "flow")

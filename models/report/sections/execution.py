@@ -40,6 +40,17 @@ _TESTS = {
     "detectable_bps": "detectable (bps)",
 }
 
+_SEEDS = {
+    "seeds": "training seeds",
+    "iqm_bps": "interquartile mean (bps)",
+    "iqm_low": "95 % low",
+    "iqm_high": "95 % high",
+    "cheapest_bps": "best seed (bps)",
+    "dearest_bps": "worst seed (bps)",
+    "vs_twap_iqm_bps": "against TWAP taker (bps)",
+}
+_ABLATIONS = {"n": "orders", "is_bps": "shortfall (bps)", "change_bps": "change (bps)"}
+
 
 def execution_section(inputs: ReportInputs) -> Section:
     """Costs of every policy, paired differences, where the agent loses, and what it does."""
@@ -56,6 +67,8 @@ def execution_section(inputs: ReportInputs) -> Section:
         _add_tables(section, execution.table.filter(pl.col("market") == market), market)
         _add_tests(section, execution, market)
         _add_market_plots(section, execution, market)
+    _add_seeds(section, execution)
+    _add_ablations(section, execution)
     _add_agent_plots(section, execution)
     return section
 
@@ -95,6 +108,30 @@ def _add_tests(section: Section, execution: ExecutionInputs, market: str) -> Non
     section.tables.append(
         Table(f"Differences that survive their number, {market} market", note, frame, controls, _TESTS)
     )
+
+
+def _add_seeds(section: Section, execution: ExecutionInputs) -> None:
+    if execution.over_seeds is None or execution.over_seeds.is_empty():
+        return
+    note = (
+        "An agent is what a training gives, whatever its seed: the mean of the middle half of the seeds, with a "
+        "bootstrap interval over seeds (with fewer than three there is none), and the best and the worst seed."
+    )
+    frame = _named(execution.over_seeds, ("market", *_SEEDS))
+    section.tables.append(Table("Agents over training seeds", note, frame, frozenset(), _SEEDS))
+
+
+def _add_ablations(section: Section, execution: ExecutionInputs) -> None:
+    if execution.ablations is None or execution.ablations.is_empty():
+        return
+    note = (
+        "The same orders of the unseen tape with one part of the market switched off, policies as they are; the change "
+        "is against the whole market. Fills with the queue ignored and with nobody ahead ever cancelling are the "
+        "bounds that a queue model lies between."
+    )
+    frame = _named(execution.ablations, ("what", *_ABLATIONS))
+    labels = {"what": "switched off", **_ABLATIONS}
+    section.tables.append(Table("Parts of the market switched off", note, frame, frozenset(), labels))
 
 
 def _add_market_plots(section: Section, execution: ExecutionInputs, market: str) -> None:

@@ -1,0 +1,268 @@
+"""Judging a night's execution agents: every policy on the same parent orders, and what the figures say.
+
+Here: assembling agents, rules, markets and statistics. Not here: the asset (assets/execution.py), statistics and words
+(models/execution), environments (assets/execution_setup.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from assets.execution_ablations import ABLATIONS
+from assets.execution_forecasts import judged_forecasts, usual
+from assets.execution_markets import prepared
+from assets.execution_setup import (
+    CHAMPION,
+    Parent,
+    Replay,
+    flow_env,
+    impact_of,
+    judged_replay,
+    observation_of,
+    parents_of,
+    rules,
+    settings,
+)
+from assets.execution_training import agent_of, load_agents, terms_of
+from assets.split import describe
+from assets.store import StudyStore
+from assets.tape import fit_date, fit_tape
+from feeds.errors import LakeError
+from feeds.manifest import Manifest
+from feeds.registry import Registry
+from feeds.study import Execution
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from models.execution.protocol import ExecutionEnvLike, MakeEnv, Policy
+    from sim.execution_env import ExecutionEnv
+    from sim.forecast_series import Forecasts
+
+#: Episodes whose states stand behind the policy heat map.
+HEAT_EPISODES = 20
+#: Rules that stand beside the agents where a part of the market is switched off.
+ABLATED_RULES = ("twap_taker", "twap_passive", "submit_and_leave")
+
+
+@dataclass
+class Played:
+    """What was played.
+
+    Attributes:
+        rows: As from `models.execution.evaluation.evaluate`, markets ``replay`` and, where there is one, ``flow``.
+        switched: The same with a part of the market switched off, market: name of the ablation; None without any.
+        sources: Ids of what was read besides tonight's agents.
+    """
+
+    rows: pl.DataFrame
+    switched: pl.DataFrame | None = None
+    sources: list[str] = field(default_factory=list)
+
+
+def contenders(
+    store: StudyStore, date: str, policy: Manifest, without: Sequence[str] = ()
+) -> tuple[list[Policy], list[str]]:
+    """Tonight's agents, the champion's where an earlier night has one that knows these actions, and its id.
+
+    Args:
+        store: Of the study.
+        date: As-of date.
+        policy: Tonight's ``execution_policy``.
+        without: Terms none of them sees.
+    """
+    trained = load_agents(store, policy)
+    agents = [_agent(store, policy, one, seed, kind, without) for (kind, seed), one in trained.items()]
+    actions = {one.actions for one in trained.values()}
+    incumbent = Registry(store.path).champion_before("execution", date)
+    if incumbent is None or incumbent.model_id == policy.id:
+        return agents, []
+    try:
+        champion = store.artefacts.manifests.get(incumbent.model_id)
+        earlier = load_agents(store, champion)
+    except LakeError:
+        return agents, []
+    for (kind, seed), one in earlier.items():
+        if kind == agent_of(champion) and one.actions in actions:
+            agents.append(_agent(store, champion, one, seed, CHAMPION, without))
+    return agents, [champion.id]
+
+
+def _agent(store: StudyStore, manifest: Manifest, policy: Any, seed: int, name: str, without: Sequence[str]) -> Policy:
+    from models.execution.dqn_policy import Agent
+    from models.execution.narrowed import narrowed
+
+    shown, terms = observation_of(settings(store)).terms, terms_of(manifest)
+    hidden = [*without, *(term for term in terms if term not in shown)]
+    return Agent(narrowed(policy, terms, shown, hidden), seed, name)
+
+
+def always(env: ExecutionEnvLike) -> MakeEnv:
+    """A factory of one environment."""
+    return lambda _: env
+
+
+def play_all(store: StudyStore, date: str, policy: Manifest) -> Played:
+    """Every policy on every parent order of all markets."""
+    import polars as pl
+
+    from models.execution.evaluation import both_sides, evaluate
+
+    config, seed = settings(store), store.config.seed
+    agents, sources = contenders(store, date, policy)
+    known: dict[str, Forecasts] = {}
+    if config.sees_forecasts:
+        known, told = judged_forecasts(store, date)
+        sources += told
+    frames, switched = [], []
+    for parent in parents_of(store, date):
+        replay = judged_replay(store, date, parent, known.get(parent.symbol))
+        sources += [replay.tape.parent, store.lake.manifest("bars", fit_date(store, date), parent.symbol).id]
+        markets: dict[str, ExecutionEnv] = {"replay": replay.env(config, parent.lots)}
+        if config.simulates:
+            markets["flow"] = flow_env(config, parent, _shown(known, parent))
+        policies = [*rules(store, date, parent, markets["replay"].grid.n), *agents]
+        if config.fitted_rules:
+            policies += fitted(store, date, parent, config)
+        for market, env in markets.items():
+            orders = both_sides(config.eval_episodes, seed, own_blocks=market == "flow")
+            frames.append(evaluate(always(env), policies, orders, market, counterfactual=True))
+        switched += ablated(store, date, policy, parent, replay, policies)
+    return Played(pl.concat(frames), pl.concat(switched) if switched else None, list(dict.fromkeys(sources)))
+
+
+def _shown(known: dict[str, Forecasts], parent: Parent) -> Forecasts | None:
+    """What a simulated market shows in place of forecasts."""
+    return usual(known[parent.symbol]) if parent.symbol in known else None
+
+
+def fitted(store: StudyStore, date: str, parent: Parent, config: Execution) -> list[Policy]:
+    """Rules fitted in the market agents are trained in: the flow, or without it the tape before the test."""
+    from models.execution.fitted_rules import fit_rules
+
+    if config.simulates:
+        env = flow_env(config, parent)
+    else:
+        tape = fit_tape(store, date, parent.symbol, orders_only=False)
+        flat = prepared(tape, until_ns=tape.bounds[1])
+        env = Replay(tape, flat, impact_of(store, date, parent.symbol)).env(config, parent.lots)
+    return fit_rules(always(env), observation_of(config).terms).policies()
+
+
+def ablated(
+    store: StudyStore, date: str, policy: Manifest, parent: Parent, replay: Replay, policies: Iterable[Policy]
+) -> list[pl.DataFrame]:
+    """The orders of the tape once more for each ablation of the study: agents, and some rules."""
+    from models.execution.evaluation import both_sides, evaluate
+
+    config, frames = settings(store), []
+    kept = [one for one in policies if one.name in ABLATED_RULES]
+    for name in config.ablations:
+        one = ABLATIONS[name]
+        env = replay.env(config.model_copy(update=dict(one.settings)), parent.lots, **one.market())
+        agents, _ = contenders(store, date, policy, one.without)
+        orders = both_sides(config.eval_episodes, store.config.seed)
+        frames.append(evaluate(always(env), [*kept, *agents], orders, name))
+    return frames
+
+
+def ablation_table(played: Played) -> list[dict[str, Any]]:
+    """Mean shortfall of each policy with a part of the market switched off, less that on the whole market."""
+    import polars as pl
+
+    if played.switched is None:
+        return []
+    key = ["policy", "training_seed", "symbol", "episode"]
+    whole = played.rows.filter(pl.col("market") == "replay").select(*key, whole_bps="is_bps")
+    paired = played.switched.join(whole, on=key, how="inner", nulls_equal=True, maintain_order="left")
+    changed = (pl.col("is_bps") - pl.col("whole_bps")).mean().alias("change_bps")
+    table = paired.group_by("market", "policy", maintain_order=True).agg(
+        pl.len().alias("n"), pl.col("is_bps").mean(), changed
+    )
+    titles = {name: one.title for name, one in ABLATIONS.items()}
+    return (
+        table.with_columns(pl.col("market").replace_strict(titles).alias("what"))
+        .rename({"market": "ablation"})
+        .to_dicts()
+    )
+
+
+def judgement(store: StudyStore, date: str, policy: Manifest, played: Played) -> dict[str, Any]:
+    """The evaluation as JSON: table, tests, fan, costs, learning, heat map, ablations, verdict."""
+    from models.execution.comparison import by_case, by_training_seed, summarise
+    from models.execution.evaluation import cost_parts, inventory_fan
+    from models.execution.seeds import over_seeds
+    from models.execution.significance import significance
+    from models.execution.verdict import verdict
+
+    rows, seed = played.rows, store.config.seed
+    table, cases = summarise(rows, seed=seed), by_case(rows)
+    tests = significance(rows, seed=seed)
+    training = store.artefacts.read_json(policy, "training.json")
+    return {
+        "table": table.to_dicts(),
+        "cases": cases.to_dicts(),
+        "by_seed": by_training_seed(rows).to_dicts(),
+        "over_seeds": over_seeds(rows, seed=seed).to_dicts(),
+        "tests": tests.to_dicts(),
+        "fan": inventory_fan(rows).to_dicts(),
+        "costs": cost_parts(rows).to_dicts(),
+        "learning": training["learning"],
+        "heat": heat_map(store, date, policy).to_dicts(),
+        "ablations": ablation_table(played),
+        "challenger": agent_of(policy),
+        "verdict": verdict(table, cases, agents=tuple(policy.params["agents"]), tests=tests),
+        "split": describe(store, date, sorted({fit_date(store, date), date})),
+        "notes": notes_of(settings(store), policy, training),
+    }
+
+
+def notes_of(config: Execution, policy: Manifest, training: dict[str, Any]) -> list[str]:
+    """How agents were trained and orders judged, in words."""
+    sizes = ", ".join(f"{symbol} {lots:,} lots" for symbol, lots in training["parents"].items())
+    markets = {"flow": "the calibrated flow", "replay": "the tape it is fitted to, replayed with impact"}
+    trained_on = " and ".join(markets[name] for name in config.train_on)
+    fresh = ", ".join(f"{kind} {mean:.2f}" for kind, mean in training["fresh_orders_bps"].items())
+    told = [f"Impact of {symbol}: {one['told']}." for symbol, one in training["impact"].items()]
+    start = "the champion's weights" if policy.params["started_from"] else "random weights"
+    seen = (
+        "forecasts of return and volatility seen from when they were known" if config.sees_forecasts else "no forecasts"
+    )
+    return [
+        f"Parent orders of {config.horizon_s} s in {config.decisions} decisions, {config.parent_share:.0%} of the "
+        f"volume usually traded in that time: {sizes}.",
+        f"{config.eval_episodes} orders per instrument and market, half of them on either side; agents: seeds "
+        f"{list(config.seeds)}, from {start}, on {trained_on}; {seen}.",
+        f"Challenger of the night: {agent_of(policy)}, the cheapest on fresh orders of the training markets ({fresh} "
+        "bps).",
+        "Replay: the unseen tape with our orders laid over it; depth we take comes back by half in the time measured "
+        "before, and what takes do beyond it moves the prices we see. Flow: a simulated market in which everything "
+        "reacts.",
+        *told,
+        *training["notes"],
+    ]
+
+
+def heat_map(store: StudyStore, date: str, policy: Manifest) -> pl.DataFrame:
+    """Greedy actions of the challenger's first seed over the states it visits in the market it was trained in."""
+    from models.execution.dqn_policy import Agent
+    from models.execution.evaluation import both_sides, visited_states
+    from models.execution.narrowed import narrowed
+    from models.execution.policy_map import policy_map
+
+    config = settings(store)
+    parent = parents_of(store, date)[0]
+    known = judged_forecasts(store, date)[0] if config.sees_forecasts else {}
+    if config.simulates:
+        env = flow_env(config, parent, _shown(known, parent))
+    else:
+        env = judged_replay(store, date, parent, known.get(parent.symbol)).env(config, parent.lots)
+    kind, shown = agent_of(policy), observation_of(config).terms
+    seed, trained = next((seed, one) for (name, seed), one in load_agents(store, policy).items() if name == kind)
+    terms = terms_of(policy)
+    agent = narrowed(trained, terms, shown, [term for term in terms if term not in shown])
+    states = visited_states(always(env), Agent(agent, seed), both_sides(HEAT_EPISODES, store.config.seed))
+    names = [env.grid.describe(action) for action in range(env.grid.n)]
+    return policy_map(agent, states, shown, names)
