@@ -57,8 +57,8 @@ LADDER = {
     "dqn, no depth": Rung("no_depth", DQN),
     "dqn": Rung("published", DQN, "dqn, no depth"),
     "ppo": Rung("published", PPO, "dqn"),
-    "dqn, whole book": Rung("book", DQN, "dqn"),
     "ppo, whole book": Rung("book", PPO, "ppo"),
+    "ppo, whole book, longer": Rung("book", dataclasses.replace(PPO, steps=2_000_000), "ppo, whole book"),
 }
 
 
