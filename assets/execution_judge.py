@@ -217,7 +217,9 @@ def judgement(store: StudyStore, date: str, policy: Manifest, played: Played) ->
         "heat": heat_map(store, date, policy).to_dicts(),
         "ablations": ablation_table(played),
         "challenger": agent_of(policy),
-        "verdict": verdict(table, cases, agents=tuple(policy.params["agents"]), tests=tests),
+        "verdict": verdict(
+            table, cases.filter(cases["policy"] == agent_of(policy)), agents=tuple(policy.params["agents"]), tests=tests
+        ),
         "split": describe(store, date, sorted({fit_date(store, date), date})),
         "notes": notes_of(settings(store), policy, training),
     }

@@ -90,7 +90,7 @@ def measured_impact(flat: FlatTape, tape: Tape, config: Execution) -> Impact:
 
 
 def replay_market(
-    flat: FlatTape, tape: Tape, config: Execution, episode_ns: int, impact: Impact, **options: Any
+    flat: FlatTape, tape: Tape, config: Execution, episode_ns: int, impact: Impact, /, **options: Any
 ) -> ReplayMarket:
     """A tape to act in.
 

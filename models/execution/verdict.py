@@ -25,7 +25,7 @@ def verdict(
 
     Args:
         table: As from `summarise`.
-        cases: As from `by_case`.
+        cases: As from `by_case`; of the agents whose losses are to be told.
         agents: Names of the trained policies.
         reference: As for `summarise`.
         tests: As from `models.execution.significance.significance`: what is left of the differences to ``reference``
@@ -36,7 +36,7 @@ def verdict(
     if not said:
         return "No agent was judged."
     if cases is not None:
-        said.append(_losses(cases.filter(pl.col("policy").is_in(list(agents)))))
+        said += _losses_by_agent(cases, agents)
     compared = sum(line[name] is not None for line in lines for name in ("vs_twap_low", "vs_best_low"))
     if compared:
         said.append(
@@ -94,6 +94,15 @@ def _ratio(line: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str:
         return ""
     share = -line["vs_twap_taker_bps"] / reference["is_bps"]
     return f" That is {abs(share):.0%} {'less' if share >= 0 else 'more'} than {_plain(reference['policy'])}."
+
+
+def _losses_by_agent(cases: pl.DataFrame, agents: Sequence[str]) -> list[str]:
+    """Of several agents each by its name; those without cases are left out."""
+    if len(agents) == 1:
+        return [_losses(cases.filter(pl.col("policy") == agents[0]))]
+    texts = [(agent, cases.filter(pl.col("policy") == agent)) for agent in agents]
+    told = [(agent, _losses(own)) for agent, own in texts if own.height]
+    return [f"{_plain(agent)}: {text[0].lower()}{text[1:]}" for agent, text in told]
 
 
 def _losses(cases: pl.DataFrame) -> str:

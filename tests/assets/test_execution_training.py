@@ -182,12 +182,15 @@ def test_a_tape_of_levels_is_replayed_with_the_bound_that_flatters_nobody():
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_every_ablation_can_be_asked_for_and_changes_one_thing(name):
+def test_every_ablation_can_be_asked_for_and_changes_one_thing(name, tape):
     Execution(ablations=(name,))
     one = ABLATIONS[name]
     changed = [bool(one.settings), bool(one.queue), not one.impact, bool(one.without)]
     assert sum(changed) == 1 and one.title
     assert set(one.market()) == ({"impact"} if not one.impact else {"queue"} if one.queue else set())
+    replay = setup.Replay(tape, prepared(tape), Impact(0.5, 0.01))
+    env = replay.env(Execution(**SMALL).model_copy(update=dict(one.settings)), 60, **one.market())
+    assert (env.market._impact is None) == (not one.impact) and env.reset(seed=1)[0].size == len(env.observation.terms)
 
 
 def test_the_change_of_an_ablation_is_paired_order_by_order():
