@@ -23,6 +23,7 @@ _MODULES = {
     "load": "loading the code location cold: seconds against the 15 s limit",
     "orders": "a message at the venue with every order type: ns on one core, beside the plain twin",
     "qrm": "queue-reactive model: published execution table, jump and invariant law, ns per event",
+    "qrm_agents": "agents on the published queue-reactive task: double DQN beside its table, what goes past it",
     "replay_facts": "what replays of real tapes must reproduce: book files, matches, tickers",
     "replay_market": "tapes as markets: preparation, bytes a row, resets, steps; impact measured on each",
     "sentiment": "headline scoring: texts a second, macro-F1 where the labelled headlines are here",
