@@ -58,6 +58,7 @@ from sim.env_state import (
     TAKER_FEE,
     TIMING_BPS,
     TOO_SHORT,
+    TRADED_VALUE,
     UNFILLED_PENALTY,
     UNIT,
     WALK_BPS,
@@ -65,6 +66,7 @@ from sim.env_state import (
     Episodes,
     Settings,
 )
+from sim.fees import fee_of
 from sim.market import (
     ASK_PX,
     BID_PX,
@@ -269,8 +271,12 @@ def _book(settings: Settings, episodes: Episodes, i: int, fill: np.ndarray) -> N
     counts, sums, view = episodes.counts[i], episodes.sums[i], episodes.seen[i]
     lots, price, maker = fill[FILL_LOTS], fill[FILL_PRICE], fill[FILL_MAKER]
     _add(counts, sums, lots, float(price))
-    fee_bps = settings.real[MAKER_FEE] if maker > 0 else settings.real[TAKER_FEE]
-    sums[FEES_BPS] += sums[UNIT] * lots * price * fee_bps / _BPS
+    if settings.fees.shape[0] > 0:
+        sums[FEES_BPS] += sums[UNIT] * fee_of(settings.fees, sums[TRADED_VALUE], price, lots, maker)
+        sums[TRADED_VALUE] += float(price) * float(lots)
+    else:
+        fee_bps = settings.real[MAKER_FEE] if maker > 0 else settings.real[TAKER_FEE]
+        sums[FEES_BPS] += sums[UNIT] * lots * price * fee_bps / _BPS
     if maker == 0:
         touch = view[ASK_PX] if counts[SIDE] == BUY else view[BID_PX]
         sums[WALK_BPS] += (

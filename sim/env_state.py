@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sim.execution_task import ExecutionTask
+from sim.fees import FEE_COLUMNS
 from sim.forecast_series import Forecasts
 from sim.market import DEPTHS, FILL_COLUMNS, OWN_COLUMNS, VIEW
 from sim.observation import ALL_HIGH, ALL_LOW, OBSERVATION, ObservationSet
@@ -25,9 +26,9 @@ N_COUNTS = 10
 #: Columns of `Episodes.sums`, float64: mids in ticks, bps.
 MID, ARRIVAL_MID, PREVIOUS_MID, UNIT, SPREAD_BPS, TIMING_BPS, FEES_BPS, WALK_BPS = range(8)
 REWARD, SHORTFALL_TERM, RISK_TERM, IMPACT_TERM = range(8, 12)
-#: Mid and spread in ticks that the instruction in force met.
-MET_MID, MET_SPREAD = range(12, 14)
-N_SUMS = 14
+#: Mid and spread in ticks that the instruction in force met; value traded, which tiers of fees go by, ticks x lots.
+MET_MID, MET_SPREAD, TRADED_VALUE = range(12, 15)
+N_SUMS = 15
 #: Columns of `Episodes.resting`: lots, price in ticks of the own order that trades first, lots ahead of it.
 RESTING_LOTS, RESTING_TICKS, RESTING_AHEAD = range(3)
 
@@ -46,6 +47,7 @@ class Settings(NamedTuple):
     Attributes:
         whole: (8,) int64, see the constants.
         real: (5,) float64, see the constants.
+        fees: (tiers, `sim.fees.FEE_COLUMNS`) float64, in place of the fees in ``real`` where there are any.
         terms: (d,) int64, places in `sim.observation.TERMS`.
         low: (terms,) float32, bounds of all terms.
         high: (terms,) float32.
@@ -57,6 +59,7 @@ class Settings(NamedTuple):
 
     whole: np.ndarray
     real: np.ndarray
+    fees: np.ndarray
     terms: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -71,7 +74,7 @@ class Last(NamedTuple):
 
     Attributes:
         counts: (n, 10) int64.
-        sums: (n, 14) float64.
+        sums: (n, 15) float64.
         path: (n, decisions + 1) float64.
         observed: (n, d) float32.
     """
@@ -87,7 +90,7 @@ class Episodes(NamedTuple):
 
     Attributes:
         counts: (n, 10) int64, see the constants.
-        sums: (n, 14) float64, see the constants.
+        sums: (n, 15) float64, see the constants.
         seen: (n, `VIEW`) float64, the view of the market.
         depths: (n, 2, 10) float64, zero where no term needs them.
         resting: (n, 3) int64, see the constants.
@@ -138,6 +141,7 @@ def settings_of(
     return Settings(
         np.array(whole, np.int64),
         np.array(real, np.float64),
+        np.zeros((0, FEE_COLUMNS)) if task.fees is None else task.fees.encoded(),
         wanted.places,
         ALL_LOW,
         ALL_HIGH,

@@ -34,7 +34,7 @@ class Account:
         self.spread_bps = self.timing_bps = self.fees_bps = self.walk_bps = 0.0
         self._task, self._sign, self._arrival = task, 1.0 if side == BUY else -1.0, arrival_mid_ticks
         self._unit = _BPS / (arrival_mid_ticks * task.parent_lots)
-        self._maker_lots = 0
+        self._maker_lots, self._traded_value = 0, 0.0
         self._fills: list[np.ndarray] = []
 
     @property
@@ -63,14 +63,21 @@ class Account:
         self._fills.append(fills)
         for fill in fills.tolist():
             lots, price, maker = fill[FILL_LOTS], fill[FILL_PRICE], fill[FILL_MAKER]
-            fee_bps = self._task.maker_fee_bps if maker else self._task.taker_fee_bps
             self._add(lots, price, mid_ticks)
-            self.fees_bps += self._unit * lots * price * fee_bps / _BPS
+            self.fees_bps += self._fee_bps(fill)
             if touch_ticks and not maker:
                 self.walk_bps += self._sign * self._unit * lots * (price - touch_ticks)
             self.remaining_lots -= lots
             self._maker_lots += lots * maker
         assert self.remaining_lots >= 0, "a market filled more than was asked of it"
+
+    def _fee_bps(self, fill: list[int]) -> float:
+        lots, price, maker = fill[FILL_LOTS], fill[FILL_PRICE], fill[FILL_MAKER]
+        if self._task.fees is None:
+            return self._unit * lots * price * (self._task.maker_fee_bps if maker else self._task.taker_fee_bps) / _BPS
+        fee = float(self._task.fees.of(np.array([fill]), self._traded_value)[0])
+        self._traded_value += float(price) * float(lots)
+        return self._unit * fee
 
     def give_up(self, mid_ticks: float) -> None:
         """Price what is left at the mid and the task's penalty; it stays unfilled."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from feeds.errors import StudyError
+from sim.fees import Fees
 
 #: Where a resting order of a style stands, in increments from the best price of its own side.
 OFFSETS = {"behind": -1, "join": 0, "improve": 1}
@@ -31,6 +32,7 @@ class ExecutionTask:
         risk_aversion: Weight of the risk term of the reward, per bps (see sim/execution_env.py).
         unfilled_penalty_bps: What a lot that found no depth at the end costs over the last mid, bps.
         impact_aversion: Weight of the impact term of the reward: what takes pay beyond the best price of their moment.
+        fees: A schedule in place of the two fees, which must be 0 then; its tiers go by what the parent order traded.
 
     Raises:
         StudyError: A value is out of range.
@@ -45,6 +47,7 @@ class ExecutionTask:
     risk_aversion: float = 0.0
     unfilled_penalty_bps: float = 100.0
     impact_aversion: float = 0.0
+    fees: Fees | None = None
 
     def __post_init__(self) -> None:
         _require("decisions", self.decisions, self.decisions >= 1, "at least 1")
@@ -55,6 +58,8 @@ class ExecutionTask:
         _require("risk_aversion", self.risk_aversion, self.risk_aversion >= 0, "0 or more")
         _require("unfilled_penalty_bps", self.unfilled_penalty_bps, self.unfilled_penalty_bps >= 0, "0 or more")
         _require("impact_aversion", self.impact_aversion, self.impact_aversion >= 0, "0 or more")
+        stated = self.fees is not None and (self.taker_fee_bps != 0.0 or self.maker_fee_bps != 0.0)
+        _require("fees", self.fees, not stated, "a schedule, or the two fees in bps, not both")
 
     @property
     def episode_ns(self) -> int:

@@ -13,7 +13,36 @@ PROJECT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("T2T_SHARED", PROJECT.parent / "shared" / "data"))
 
 
+#: Beginnings of the names of test files that call the same kernels. Run in one process they are compiled once: two
+#: processes that meet a kernel nobody compiled yet both do.
+COMPILED_TOGETHER = {
+    "environments": (
+        "test_compiled_markets", "test_markets", "test_vector_env", "test_stable_baselines", "test_observation",
+        "test_execution_env", "test_execution_properties", "test_flow_market", "test_flow_starts",
+    ),
+    "replays": (
+        "test_replay", "test_tape_", "test_level_market", "test_fast_replay", "test_market_benchmarks", "test_book",
+        "test_matching", "test_order", "test_queue_models",
+    ),
+    "flows": ("test_flow", "test_demo_", "test_generators", "test_hawkes", "test_realism", "test_sign_memory"),
+    "queue_reactive": ("test_qrm",),
+}  # fmt: skip
+
+
+def compiled_together(item):
+    """Name of the group of files a test belongs to, None where it belongs to none."""
+    if item.path.parent.name not in ("sim", "conformance", "execution"):
+        return None
+    names = ((group, start) for group, starts in COMPILED_TOGETHER.items() for start in starts)
+    return next((group for group, start in names if item.path.stem.startswith(start)), None)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    for item in items:
+        group = compiled_together(item)
+        if group is not None and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(group))
     if SHARED.is_dir():
         return
     skip = pytest.mark.skip(reason="the real market data of ../shared/data is not here")

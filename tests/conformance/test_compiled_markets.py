@@ -1,11 +1,14 @@
 """The battery every compiled market passes: an episode in it is the one that plain Python plays, number by number."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from feeds.errors import InsufficientDataError, StudyError
 from sim.execution_env import ExecutionEnv
 from sim.execution_task import ExecutionTask
+from sim.fees import Fees, FeeTier
 from sim.market import BUY, SELL, DeepMarket
 from sim.market_kernels import KernelMarket
 from sim.observation import FULL
@@ -118,3 +121,22 @@ def test_a_market_that_ends_too_early_is_refused(envs):
     task = ExecutionTask(TASK.horizon_ns + 3_600 * S, 6, 300)
     with pytest.raises(InsufficientDataError, match="Shorten the horizon"):
         ExecutionEnv(envs[0].market, task).reset(seed=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_schedule_of_fees_is_charged_as_in_plain_python_and_as_it_says(seed):
+    tier = FeeTier(from_value=120_000.0, taker_bps=1.0, maker_bps=-2.0)
+    fees = Fees(taker_bps=5.0, maker_bps=-1.0, taker_ticks_per_lot=0.4, minimum=9.0, tiers=(tier,))
+    task = replace(TASK, taker_fee_bps=0.0, maker_fee_bps=0.0, fees=fees)
+    compiled, plain = pair(replay, task)
+    steps = play(compiled, seed)
+    same(steps, play(plain, seed))
+    result = steps[-1][2]
+    told = float(fees.of(result["fills"]).sum()) * 1e4 / (result["arrival_mid_ticks"] * task.parent_lots)
+    assert result["fees_bps"] == pytest.approx(told, rel=1e-9)
+    assert result["fees_bps"] != 0.0
+
+
+def test_a_schedule_beside_the_two_fees_is_refused():
+    with pytest.raises(StudyError, match="not both"):
+        replace(TASK, fees=Fees(taker_bps=1.0))
