@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int]
 #: Environment steps of PPO for each of DQN, where the study does not say: it learns less from a step, and cheaper.
-PPO_STEPS_FACTOR = 4
+PPO_STEPS_FACTOR = 10
 #: Fewer orders' time of tape than this after the forecasts begin, and orders start before them.
 LEAST_ORDERS_OF_TAPE = 4
 #: Orders of each environment behind the choice of the challenger, and what its seed differs by from training seeds.
