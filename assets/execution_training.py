@@ -183,7 +183,11 @@ def learning_frame(trained: Mapping[Key, Result]) -> pl.DataFrame:
 
     from models.execution.evaluation import learning_curve
 
-    return pl.concat([learning_curve(one.learning, kind, seed) for (kind, seed), one in trained.items()])
+    # Agents do not end equally many orders; single ones scatter far more than anything that is learned.
+    return pl.concat(
+        learning_curve(one.learning, kind, seed, window=max(100, one.learning.height // 10))
+        for (kind, seed), one in trained.items()
+    )
 
 
 def last_mean(one: Result) -> float:
