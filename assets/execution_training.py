@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int]
 #: Environment steps of PPO for each of DQN, where the study does not say: it learns less from a step, and cheaper.
-PPO_STEPS_FACTOR = 4
+PPO_STEPS_FACTOR = 10
 #: Fewer orders' time of tape than this after the forecasts begin, and orders start before them.
 LEAST_ORDERS_OF_TAPE = 4
 #: Orders of each environment behind the choice of the challenger, and what its seed differs by from training seeds.
@@ -183,7 +183,11 @@ def learning_frame(trained: Mapping[Key, Result]) -> pl.DataFrame:
 
     from models.execution.evaluation import learning_curve
 
-    return pl.concat([learning_curve(one.learning, kind, seed) for (kind, seed), one in trained.items()])
+    # Agents do not end equally many orders; single ones scatter far more than anything that is learned.
+    return pl.concat(
+        learning_curve(one.learning, kind, seed, window=max(100, one.learning.height // 10))
+        for (kind, seed), one in trained.items()
+    )
 
 
 def last_mean(one: Result) -> float:

@@ -238,7 +238,7 @@ class Execution(_Strict):
         train_on: Markets they are trained in: ``flow``, the simulated one, and ``replay``, the tape that it is fitted
             to. Without ``flow`` no market is simulated, so that data of levels or quotes do.
         envs: Parent orders worked at once in a training, of all instruments and markets together.
-        ppo_steps: Environment steps of each PPO agent; by default four times ``train_steps``.
+        ppo_steps: Environment steps of each PPO agent; by default ten times ``train_steps``.
         forecasts: Whether agents see forecasts of return and volatility; only with ``replay``, for a simulated market
             has none.
         warm_start: Go on from the champion's weights where its observations, actions and layers are the same.
