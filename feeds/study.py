@@ -230,7 +230,7 @@ class Execution(_Strict):
             of them.
         flow_generator: The one agents are trained in: a name, or ``best``: whichever passes most metrics on a hold-out
             of the fitting period, the last third, where each is fitted on the first two.
-        executor: Where trainings and evaluations that do not depend on each other run; what comes out is the same:
+        executor: Where trainings that do not depend on each other run; what comes out is the same:
             ``in_process``, one after the other; ``processes`` of this machine; ``ray``, the cluster at
             ``$RAY_ADDRESS``, or one of this machine where that is unset.
         workers: Of them, at a time on this machine; 0: as many as it has cores.
