@@ -29,20 +29,36 @@ COMPILED_TOGETHER = {
 }  # fmt: skip
 
 
-def compiled_together(item):
-    """Name of the group of files a test belongs to, None where it belongs to none."""
-    if item.path.parent.name not in ("sim", "conformance", "execution"):
+#: The same of the files that share one run of the graph.
+RUN_TOGETHER = {"graph": ("test_flow", "test_automation")}
+
+
+def group_of(nodeid):
+    """What one process runs: the files that share kernels or a run of the graph, else a file."""
+    file = nodeid.split("::")[0]
+    folder, _, name = file.rpartition("/")
+    groups = {"sim": COMPILED_TOGETHER, "conformance": COMPILED_TOGETHER, "pipelines": RUN_TOGETHER}
+    for group, starts in groups.get(folder.rpartition("/")[2], {}).items():
+        if name.startswith(starts):
+            return group
+    return file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Tests go to processes by `group_of`, in the order of the files."""
+    if config.getvalue("dist") != "loadgroup":
         return None
-    names = ((group, start) for group, starts in COMPILED_TOGETHER.items() for start in starts)
-    return next((group for group, start in names if item.path.stem.startswith(start)), None)
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    for item in items:
-        group = compiled_together(item)
-        if group is not None and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(group))
     if SHARED.is_dir():
         return
     skip = pytest.mark.skip(reason="the real market data of ../shared/data is not here")

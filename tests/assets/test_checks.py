@@ -29,8 +29,6 @@ from tests.support.clean_ticks import random_clean_ticks
 from tests.support.raw_events import quote_day
 from tests.support.studies import write_study
 
-pytestmark = pytest.mark.xdist_group("checks")
-
 DATE, SYMBOL = "2013-10-07", "AAA.US"
 SPEC = InstrumentSpec(id=SYMBOL, tick_size=0.01, lot_size=1)
 OPEN_NS, CLOSE_NS = session_bounds("XNYS", DATE)

@@ -20,7 +20,6 @@ from feeds.study import load_study
 from tests.pipelines.conftest import write_files
 from tests.support.studies import DATES, write_study
 
-pytestmark = pytest.mark.xdist_group("direct")
 DATE, SYMBOLS = DATES[-1], ("AAA.US", "BBB.US")
 NIGHT = (
     *("alpha_forecast", "volatility_model", "volatility_forecast", "regime_model", "regime_state"),

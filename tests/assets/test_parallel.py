@@ -17,7 +17,6 @@ from feeds.study import Execution
 from sim.flow_params import FlowParams
 from tests.support.jobs import die, refuse, square, unsendable
 
-pytestmark = pytest.mark.xdist_group("parallel")
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
 SOMEWHERE = ["in_process", "processes", pytest.param("ray", marks=needs_ray)]
 

@@ -5,7 +5,6 @@ import json
 from dataclasses import dataclass
 
 import dagster as dg
-import pytest
 
 from assets.partitions import instrument_day_key
 from assets.store import StudyStore
@@ -15,8 +14,6 @@ from pipelines.jobs import INGEST, INSTRUMENT_DAY, NEWS, NIGHTLY
 from pipelines.schedules import decide
 from tests.support.market_files import write_us_equity_day
 from tests.support.studies import DATES
-
-pytestmark = pytest.mark.xdist_group("flow")
 
 
 @dataclass

@@ -30,7 +30,6 @@ STARTED_WITHIN_S, MATERIALISED_WITHIN_S = 120, 180
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("browser"),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)"),
 ]
 

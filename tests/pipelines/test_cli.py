@@ -27,8 +27,6 @@ from tests.support.fx_files import write_fx_day
 from tests.support.market_files import write_lobster_day, write_us_equity_day
 from tests.support.studies import DATES, write_study
 
-pytestmark = pytest.mark.xdist_group("cli")
-
 DATE = DATES[0]
 COMMANDS = typer.main.get_command(cli.app).commands
 #: What the commands set for their child processes and a test must not leave behind.

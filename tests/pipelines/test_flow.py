@@ -2,14 +2,10 @@
 
 import json
 
-import pytest
-
 from assets.universe import universe_of
 from feeds.lake import Lake
 from tests.pipelines.conftest import make_flow, write_files
 from tests.support.studies import DATES
-
-pytestmark = pytest.mark.xdist_group("flow")
 
 
 def test_every_partition_is_built_and_the_last_nights_are_trained(finished):

@@ -18,7 +18,6 @@ from tests.pipelines.conftest import Flow
 from tests.support.demo_markets import small_market
 from tests.support.studies import write_study
 
-pytestmark = pytest.mark.xdist_group("simulated")
 DATES = ("2026-03-02", "2026-03-03", "2026-03-04")
 SYMBOLS = tuple(one.symbol for one in DEMO_INSTRUMENTS[:2])
 FORECAST_TERMS = ["alpha_bps", "forecast_volatility_bps"]

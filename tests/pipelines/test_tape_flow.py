@@ -23,8 +23,6 @@ from tests.support.fx_files import write_minute_day
 from tests.support.market_files import write_us_equity_day
 from tests.support.studies import DATES
 
-pytestmark = pytest.mark.xdist_group("tape_flow")
-
 DAY = mapped_files.MAPPED_DATES[0]
 NAMES = mapped_files.MAPPED_INSTRUMENTS
 TRADES = {
