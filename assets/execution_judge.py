@@ -176,21 +176,14 @@ def ablation_table(played: Played) -> list[dict[str, Any]]:
     """Mean shortfall of each policy with a part of the market switched off, less that on the whole market."""
     import polars as pl
 
+    from models.execution.comparison import changes
+
     if played.switched is None:
         return []
-    key = ["policy", "training_seed", "symbol", "episode"]
-    whole = played.rows.filter(pl.col("market") == "replay").select(*key, whole_bps="is_bps")
-    paired = played.switched.join(whole, on=key, how="inner", nulls_equal=True, maintain_order="left")
-    changed = (pl.col("is_bps") - pl.col("whole_bps")).mean().alias("change_bps")
-    table = paired.group_by("market", "policy", maintain_order=True).agg(
-        pl.len().alias("n"), pl.col("is_bps").mean(), changed
-    )
+    table = changes(played.switched, played.rows.filter(pl.col("market") == "replay"))
     titles = {name: one.title for name, one in ABLATIONS.items()}
-    return (
-        table.with_columns(pl.col("market").replace_strict(titles).alias("what"))
-        .rename({"market": "ablation"})
-        .to_dicts()
-    )
+    what = pl.col("market").replace_strict(titles).alias("what")
+    return table.with_columns(what).rename({"market": "ablation"}).to_dicts()
 
 
 def judgement(store: StudyStore, date: str, policy: Manifest, played: Played) -> dict[str, Any]:

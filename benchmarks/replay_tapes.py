@@ -5,15 +5,13 @@ Here: reading, generating, converting. Not here: the measurement (benchmarks/boo
 
 from __future__ import annotations
 
-import importlib.util
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from benchmarks.replay_sources import bitstamp, es
 from feeds.root import shared_root
 from feeds.schema import ACTION_CODE
 from sim.fast_replay_l3 import OrderColumns, order_columns
@@ -38,41 +36,10 @@ class Tape:
 
 def order_tapes() -> dict[str, Tape]:
     """Order-by-order tapes: those of real days that are here, and a generated one."""
-    tapes = {"bitstamp": _bitstamp(), "es": _es()}
-    return {name: tape for name, tape in tapes.items() if tape is not None} | {"generated": generated_orders()}
-
-
-def _bitstamp() -> Tape | None:
-    from feeds.adapters.bitstamp import Bitstamp
-    from feeds.cleaning import filter_rows
-
-    package = importlib.util.find_spec("ob_analytics")
-    if package is None or not package.submodule_search_locations:
-        return None
-    folder = Path(package.submodule_search_locations[0]) / "_sample_data"
-    files = {"orders": folder / "orders.csv.gz", "trades": folder / "trades.csv", "meta": folder / "meta.json"}
-    adapter = Bitstamp()
-    info = adapter.sniff(files["orders"])
-    assert info is not None and info.instrument is not None, "the package holds a capture"
-    spec = adapter.default_spec(info.instrument)
-    raw = adapter.parse(files, spec, info.dates[0]).frame
-    bounds = int(raw["ts_event"].to_numpy().min()), int(raw["ts_event"].to_numpy().max()) + 1
-    return Tape(order_columns(filter_rows(raw, spec, bounds)[0]), spec.tick_size)
-
-
-def _es() -> Tape | None:
-    from feeds.adapters.dbn import Dbn
-    from feeds.tape import read_tape
-
-    path = shared_root() / "databento" / "esh4-glbx-mdp3-20231225.mbo.dbn.zst"
-    if not path.is_file():
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        index = Dbn().decode(path, Path(folder) / "tape")
-        content = max(index.contents, key=lambda content: content.rows)
-        spec = index.specs[content.instrument]
-        parts = read_tape(Path(folder) / "tape", content.date, content.instrument, spec)
-        return Tape(order_columns(pl.concat([part.frame for part in parts])), spec.tick_size)
+    sources = {"bitstamp": bitstamp(), "es": es()}
+    here = {name: source for name, source in sources.items() if source is not None}
+    tapes = {name: Tape(order_columns(source.rows), source.spec.tick_size) for name, source in here.items()}
+    return tapes | {"generated": generated_orders()}
 
 
 def generated_orders(events: int = 1_000_000, live: int = 200) -> Tape:

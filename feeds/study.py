@@ -1,6 +1,7 @@
 """A study: one validated YAML that says what is researched, on which data, with which costs and models.
 
-Here: the schema of a study and its loading. Not here: the studies themselves (pipelines/studies/*.yaml).
+Here: the schema of a study and its loading. Not here: its block about execution (feeds/study_execution.py), the
+studies themselves (pipelines/studies/*.yaml).
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from feeds.cleaning.rules import CleaningRules
 from feeds.errors import StudyError
 from feeds.instruments import InstrumentSpec
+from feeds.study_execution import Execution, Strict
 
 STUDIES_DIR = Path(__file__).resolve().parent.parent / "pipelines" / "studies"
 PROJECT_DIR = STUDIES_DIR.parent.parent
@@ -44,11 +46,7 @@ DAILY_FORMATS = ("news_csv", "signals_csv", "rv_daily_csv", "binance_book_depth"
 FORMATS = (*TICK_FORMATS, *BAR_FORMATS, *DAILY_FORMATS)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Strict):
+class Source(Strict):
     """Files that enter the landing zone.
 
     Attributes:
@@ -71,7 +69,7 @@ class Source(_Strict):
         return value
 
 
-class Dates(_Strict):
+class Dates(Strict):
     """Bounds of the daily partitions, both inclusive; ``end`` empty means open."""
 
     start: dt.date
@@ -84,14 +82,14 @@ class Dates(_Strict):
         return self
 
 
-class WalkForward(_Strict):
+class WalkForward(Strict):
     """Train on the ``train_days`` partitions before a date, test on the date."""
 
     kind: Literal["walk_forward"] = "walk_forward"
     train_days: int = Field(default=20, ge=1)
 
 
-class Intraday(_Strict):
+class Intraday(Strict):
     """Split inside the day: train up to ``train_until`` (exchange time), test after it and an embargo.
 
     Attributes:
@@ -106,7 +104,7 @@ class Intraday(_Strict):
     train_days: int = Field(default=0, ge=0)
 
 
-class Costs(_Strict):
+class Costs(Strict):
     """What a trade costs in the backtest.
 
     Attributes:
@@ -120,7 +118,7 @@ class Costs(_Strict):
     latency_ms: int = Field(default=0, ge=0)
 
 
-class AlphaModels(_Strict):
+class AlphaModels(Strict):
     """Models of the alpha family.
 
     Attributes:
@@ -143,7 +141,7 @@ class AlphaModels(_Strict):
     min_samples_leaf: int = Field(default=100, ge=1)
 
 
-class VolatilityModels(_Strict):
+class VolatilityModels(Strict):
     """Models of the volatility family.
 
     Attributes:
@@ -159,7 +157,7 @@ class VolatilityModels(_Strict):
     daily_min_days: int = Field(default=60, ge=30)
 
 
-class RegimeModels(_Strict):
+class RegimeModels(Strict):
     """The Gaussian mixture over market states.
 
     Attributes:
@@ -176,7 +174,7 @@ class RegimeModels(_Strict):
     smooth_s: int = Field(default=600, ge=0)
 
 
-class CorrelationModels(_Strict):
+class CorrelationModels(Strict):
     """EWMA and Ledoit-Wolf correlation of returns across instruments.
 
     Attributes:
@@ -188,7 +186,7 @@ class CorrelationModels(_Strict):
     ewma_lambda: float = Field(default=0.97, gt=0, lt=1)
 
 
-class AnomalyModels(_Strict):
+class AnomalyModels(Strict):
     """The isolation forest over decision times.
 
     Attributes:
@@ -200,7 +198,7 @@ class AnomalyModels(_Strict):
     alarm_share: float = Field(default=0.002, gt=0, lt=0.5)
 
 
-class Models(_Strict):
+class Models(Strict):
     """Model families of the study."""
 
     alpha: AlphaModels = AlphaModels()
@@ -210,87 +208,7 @@ class Models(_Strict):
     anomaly: AnomalyModels = AnomalyModels()
 
 
-class Execution(_Strict):
-    """Parent orders, the agent's training budget and how policies are judged. Needs order-by-order data.
-
-    Attributes:
-        horizon_s: Time a parent order has.
-        decisions: Decision times in it, evenly spaced.
-        parent_share: Size of a parent order as a share of the volume usually traded in a horizon.
-        urgency: Of the Almgren-Chriss schedule: kappa times the horizon, 0 is TWAP.
-        latency_ms: From decision to the venue.
-        taker_fee_bps: Fee of an aggressive fill; by default the study's ``costs.fee_bps``.
-        maker_fee_bps: Fee of a passive fill, negative is a rebate; by default the same.
-        train_steps: Environment steps each agent is trained for.
-        eval_episodes: Parent orders per instrument and market in the evaluation; half of them on either side.
-        seeds: Training seeds; one agent each, every one of them judged.
-        flow_minutes: Simulated minutes behind the realism report; with fewer than 100 a simulated market has too few
-            returns over five minutes and fails what they are judged by.
-        generators: Simulated markets that are fitted and held against the tape, names of sim/generators.py; empty: all
-            of them.
-        flow_generator: The one agents are trained in: a name, or ``best``: whichever passes most metrics on a hold-out
-            of the fitting period, the last third, where each is fitted on the first two.
-        executor: Where trainings that do not depend on each other run; what comes out is the same:
-            ``in_process``, one after the other; ``processes`` of this machine; ``ray``, the cluster at
-            ``$RAY_ADDRESS``, or one of this machine where that is unset.
-        workers: Of them, at a time on this machine; 0: as many as it has cores.
-        agents: Kinds of agents that are trained.
-        train_on: Markets they are trained in: ``flow``, the simulated one, and ``replay``, the tape that it is fitted
-            to. Without ``flow`` no market is simulated, so that data of levels or quotes do.
-        envs: Parent orders worked at once in a training, of all instruments and markets together.
-        ppo_steps: Environment steps of each PPO agent; by default ten times ``train_steps``.
-        forecasts: Whether agents see forecasts of return and volatility; only with ``replay``, for a simulated market
-            has none.
-        warm_start: Go on from the champion's weights where its observations, actions and layers are the same.
-        replay_impact: Whether takes move replayed prices, as measured on the fitted tape; where not, or where it tells
-            too little, only depth that was taken is missing until it comes back.
-        queue: Who stands ahead of our resting orders in a replay, a kind of sim/queue_models.py; by default what a tape
-            of orders tells, and on others ``conservative``, the bound that flatters nobody.
-        ablations: Parts of the market switched off in further judgements on the tape, names of
-            assets/execution_ablations.py.
-        fitted_rules: Judge rules that are fitted in the training market as well.
-    """
-
-    horizon_s: int = Field(default=300, ge=1)
-    decisions: int = Field(default=10, ge=2)
-    parent_share: float = Field(default=0.05, gt=0, le=1)
-    urgency: float = Field(default=2.0, ge=0)
-    latency_ms: int = Field(default=10, ge=0)
-    taker_fee_bps: float | None = None
-    maker_fee_bps: float | None = None
-    train_steps: int = Field(default=20_000, ge=100)
-    eval_episodes: int = Field(default=100, ge=2, multiple_of=2)
-    seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
-    flow_minutes: int = Field(default=120, ge=1)
-    generators: tuple[str, ...] = ()
-    flow_generator: str = "flow"
-    executor: Literal["in_process", "processes", "ray"] = "in_process"
-    workers: int = Field(default=0, ge=0)
-    agents: tuple[Literal["dqn", "ppo"], ...] = Field(default=("dqn", "ppo"), min_length=1)
-    train_on: tuple[Literal["flow", "replay"], ...] = Field(default=("flow", "replay"), min_length=1)
-    envs: int = Field(default=32, ge=1)
-    ppo_steps: int | None = Field(default=None, ge=100)
-    forecasts: bool = True
-    warm_start: bool = True
-    replay_impact: bool = True
-    queue: Literal["exact", "risk_averse", "power", "log", "conservative", "optimistic"] | None = None
-    ablations: tuple[
-        Literal["no_fees", "zero_latency", "no_queue", "conservative_fills", "no_impact", "no_forecasts"], ...
-    ] = ()
-    fitted_rules: bool = False
-
-    @property
-    def simulates(self) -> bool:
-        """Whether markets are fitted and simulated."""
-        return "flow" in self.train_on
-
-    @property
-    def sees_forecasts(self) -> bool:
-        """Whether agents see forecasts."""
-        return self.forecasts and "replay" in self.train_on
-
-
-class Risk(_Strict):
+class Risk(Strict):
     """What the limits rest on.
 
     Attributes:
@@ -307,7 +225,7 @@ class Risk(_Strict):
     max_leverage: float = Field(default=2.0, gt=0)
 
 
-class Label(_Strict):
+class Label(Strict):
     """What is predicted: the mid-price return in bps over a horizon.
 
     Attributes:
@@ -319,7 +237,7 @@ class Label(_Strict):
     more_horizons_ms: tuple[int, ...] = ()
 
 
-class Study(_Strict):
+class Study(Strict):
     """One research study; see the module docstring."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")

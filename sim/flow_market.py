@@ -4,28 +4,23 @@ Components of impact: own takes consume depth that the flow's own arrivals resto
 price by `FlowParams.impact_per_lot` for each lot, because nobody expected them (permanent). Own resting orders are seen
 by the flow as any other's: they narrow the spread, count in the queues takers look at, and are traded with.
 
-Here: `FlowMarket`. Not here: the flow (sim/flow_kernel.py), own orders in it (sim/flow_own.py).
+Here: `FlowMarket`. Not here: the flow (sim/flow_kernel.py), own orders in it (sim/flow_own.py), what is read
+of it (sim/simulated_market.py).
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from feeds.errors import InsufficientDataError
 from sim.flow_compiled import FlowOwn, FlowShared, begin, compiled_flow, new_scratch, opening_of, starts_of
-from sim.flow_kernel import NS, run
-from sim.flow_own import cancel_own, own_into, place_own, take_into, write_depths, write_view
+from sim.flow_kernel import run
+from sim.flow_own import cancel_own, place_own, take_into
 from sim.flow_params import FlowParams
 from sim.flow_starts import STARTS
-from sim.flow_state import MAX_OWN, MAX_OWN_FILLS, NOW_NS, OWN_FILLS, OWN_LIVE, new_state, tables_of
-from sim.market import DEPTHS, FILL_COLUMNS, OWN_COLUMNS, VIEW
+from sim.flow_state import new_state, tables_of
 from sim.market_kernels import CompiledMarket
-
-#: A whole second of UTC, so that the seconds of the flow are those of the view: 2026-03-02 15:00.
-START_NS = 1_772_463_600 * NS
+from sim.simulated_market import START_NS, SimulatedMarket, check_simulated
 
 
-class FlowMarket:
+class FlowMarket(SimulatedMarket):
     """A market that starts anew at every `reset`, from one of a few books that have warmed up (sim/flow_starts.py).
 
     Args:
@@ -50,47 +45,22 @@ class FlowMarket:
         *,
         starts: int = STARTS,
     ) -> None:
-        if start_mid_ticks <= 0 or horizon_s <= 0 or warm_up_s < 0 or start_ns % NS or starts < 1:
-            raise InsufficientDataError(
-                "simulated market",
-                received=f"mid {start_mid_ticks} ticks, horizon {horizon_s} s, warm-up {warm_up_s} s, "
-                f"{starts} starts at {start_ns}",
-                expected="a positive price and horizon, no negative warm-up, a start at a whole second, starts",
-            )
+        check_simulated(start_mid_ticks, horizon_s, warm_up_s, start_ns, starts)
         self.params = params
-        self.increment_ticks = params.increment_ticks
-        self._start_ns, self._horizon_ns = start_ns, int(horizon_s * NS)
         self._tables = tables_of(params)
         self._starts = starts_of(params, float(start_mid_ticks), start_ns, warm_up_s, starts)
         self._shared = FlowShared(self._tables, self._starts.kept)
         self._own = FlowOwn(new_state(params, 0), new_scratch())
         self._state = self._own.state
+        super().__init__(self._state, params.increment_ticks, start_ns, horizon_s)
         self.reset(0)
 
-    @property
-    def now_ns(self) -> int:
-        """The present moment, ns UTC."""
-        return int(self._state.counts[NOW_NS])
+    def _run(self, until_ns: int) -> None:
+        run(self._state, self._tables, until_ns)
 
     def reset(self, seed: int) -> None:
         """A market that goes on from the start that ``seed`` gives, with its random numbers, without own orders."""
         begin(self._shared, self._own, opening_of(self._starts, seed))
-
-    def advance(self, until_ns: int) -> None:
-        """Run the flow up to and including ``until_ns``.
-
-        Raises:
-            InsufficientDataError: ``until_ns`` lies after `end_ns`.
-        """
-        if until_ns > self.end_ns():
-            raise InsufficientDataError(
-                "simulated market",
-                received=f"advance to {until_ns} ns",
-                expected=f"at most {self.end_ns()} ns, the end of its horizon",
-                remedy="Make the market with a longer horizon_s.",
-            )
-        if until_ns > self.now_ns:
-            run(self._state, self._tables, until_ns)
 
     def take(self, side: int, lots: int) -> int:
         """Trade at once against what others display; own orders opposite are cancelled first. Lots filled."""
@@ -104,44 +74,6 @@ class FlowMarket:
         """Take ``lots`` off an own order, all of it at 0; lots cancelled."""
         return int(cancel_own(self._state, number, lots))
 
-    def own_orders(self) -> np.ndarray:
-        """(n, 5) int64 in the layout of sim/market.py, oldest first."""
-        if not self._state.counts[OWN_LIVE]:
-            return np.zeros((0, OWN_COLUMNS), np.int64)
-        table = np.zeros((MAX_OWN, OWN_COLUMNS), np.int64)
-        return table[: own_into(self._state, table)]
-
-    def fills(self) -> np.ndarray:
-        """(m, 4) int64 in the layout of sim/market.py: own fills since the last call."""
-        n = int(self._state.counts[OWN_FILLS])
-        if not n:
-            return np.zeros((0, FILL_COLUMNS), np.int64)
-        if n > MAX_OWN_FILLS:
-            raise InsufficientDataError(
-                "simulated market",
-                received=f"{n} own fills since the last look",
-                expected=f"at most {MAX_OWN_FILLS}",
-                remedy="Call fills() more often.",
-            )
-        self._state.counts[OWN_FILLS] = 0
-        return self._state.own_fills[:n].copy()
-
-    def view(self) -> np.ndarray:
-        """(`VIEW`,) float64 in the layout of sim/market.py; volumes and trades are the flow's."""
-        view = np.zeros(VIEW)
-        write_view(self._state, view)
-        return view
-
-    def end_ns(self) -> int:
-        """The end of the horizon after the present reset."""
-        return self._start_ns + self._horizon_ns
-
     def compiled(self) -> CompiledMarket:
         """This market for kernels, see sim/market_kernels.py."""
         return compiled_flow(self.params, self._shared, self._own, self._starts, self.end_ns())
-
-    def depths(self) -> np.ndarray:
-        """(2, `DEPTHS`) float64, see `DeepMarket`; everybody else's lots."""
-        out = np.zeros((2, DEPTHS))
-        write_depths(self._state, out)
-        return out

@@ -5,19 +5,15 @@ them as they answer any other's, and the efficient price moves by `HawkesBookPar
 because nobody expected them (permanent). Takers do not answer: on the tape they do because a hidden order goes on. Own
 resting orders are seen by the flow as any other's.
 
-Here: `HawkesBookMarket`. Not here: the flow (sim/hawkes_book_kernel.py), own orders in it (sim/flow_own.py).
+Here: `HawkesBookMarket`. Not here: the flow (sim/hawkes_book_kernel.py), own orders in it (sim/flow_own.py), what
+is read of it (sim/simulated_market.py).
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from feeds.errors import InsufficientDataError
 from sim.flow_compiled import new_scratch
-from sim.flow_market import START_NS
-from sim.flow_own import cancel_own, own_into, place_own, write_depths, write_view
+from sim.flow_own import cancel_own, place_own
 from sim.flow_starts import STARTS
-from sim.flow_state import MAX_OWN, MAX_OWN_FILLS, NOW_NS, OWN_FILLS
 from sim.hawkes_book import WARM_UP_S
 from sim.hawkes_book_compiled import (
     HawkesBookOwn,
@@ -28,14 +24,14 @@ from sim.hawkes_book_compiled import (
     starts_of,
     take,
 )
-from sim.hawkes_book_kernel import NS, run
+from sim.hawkes_book_kernel import run
 from sim.hawkes_book_params import HawkesBookParams
 from sim.hawkes_book_state import DIRTY, new_state, tables_of, tables_of_takes
-from sim.market import DEPTHS, FILL_COLUMNS, OWN_COLUMNS, VIEW
 from sim.market_kernels import CompiledMarket
+from sim.simulated_market import START_NS, SimulatedMarket, check_simulated
 
 
-class HawkesBookMarket:
+class HawkesBookMarket(SimulatedMarket):
     """A market that starts anew at every `reset`, from one of a few books that have warmed up (sim/flow_starts.py).
 
     Args:
@@ -60,49 +56,22 @@ class HawkesBookMarket:
         start_ns: int = START_NS,
         starts: int = STARTS,
     ) -> None:
-        if start_mid_ticks <= 0 or horizon_s <= 0 or warm_up_s < 0 or starts < 1:
-            raise InsufficientDataError(
-                "simulated market",
-                received=f"mid {start_mid_ticks} ticks, horizon {horizon_s} s, warm-up {warm_up_s} s, {starts} starts",
-                expected="a positive price, horizon and number of starts, no negative warm-up",
-            )
+        check_simulated(start_mid_ticks, horizon_s, warm_up_s, start_ns, starts)
         self.params = params
-        self.increment_ticks = params.increment_ticks
-        self._start_ns = start_ns
-        self._horizon_ns = int(horizon_s * NS)
         self._tables = tables_of(params)
         self._starts = starts_of(params, float(start_mid_ticks), start_ns, warm_up_s, starts)
         self._shared = HawkesBookShared(self._tables, tables_of_takes(params), self._starts.kept)
         self._market = HawkesBookOwn(new_state(params, 0), new_scratch())
         self._state = self._market.state
-        self._flow = self._state.flow
-        self._own = np.zeros((MAX_OWN, OWN_COLUMNS), np.int64)
+        super().__init__(self._state.flow, params.increment_ticks, start_ns, horizon_s)
         self.reset(0)
 
-    @property
-    def now_ns(self) -> int:
-        """The present moment, ns UTC."""
-        return int(self._flow.counts[NOW_NS])
+    def _run(self, until_ns: int) -> None:
+        run(self._state, self._tables, until_ns)
 
     def reset(self, seed: int) -> None:
         """A market that goes on from the start that ``seed`` gives, with its random numbers, without own orders."""
         begin(self._shared, self._market, opening_of(self._starts, seed))
-
-    def advance(self, until_ns: int) -> None:
-        """Run up to and including ``until_ns``.
-
-        Raises:
-            InsufficientDataError: ``until_ns`` lies after `end_ns`.
-        """
-        if until_ns > self.end_ns():
-            raise InsufficientDataError(
-                "simulated market",
-                received=f"advance to {until_ns} ns",
-                expected=f"at most {self.end_ns()} ns, the end of its horizon",
-                remedy="Make the market with a longer horizon_s.",
-            )
-        if until_ns > self.now_ns:
-            run(self._state, self._tables, until_ns)
 
     def take(self, side: int, lots: int) -> int:
         """Trade at once against what others display; own orders opposite are cancelled first. Lots filled."""
@@ -118,39 +87,6 @@ class HawkesBookMarket:
         self._state.marks[DIRTY] = 1
         return int(cancel_own(self._flow, number, lots))
 
-    def own_orders(self) -> np.ndarray:
-        """(n, 5) int64 in the layout of sim/market.py, oldest first."""
-        return self._own[: own_into(self._flow, self._own)].copy()
-
-    def fills(self) -> np.ndarray:
-        """(m, 4) int64 in the layout of sim/market.py: own fills since the last call."""
-        n = int(self._flow.counts[OWN_FILLS])
-        if n > MAX_OWN_FILLS:
-            raise InsufficientDataError(
-                "simulated market",
-                received=f"{n} own fills since the last look",
-                expected=f"at most {MAX_OWN_FILLS}",
-                remedy="Call fills() more often.",
-            )
-        self._flow.counts[OWN_FILLS] = 0
-        return self._flow.own_fills[:n].copy() if n else np.zeros((0, FILL_COLUMNS), np.int64)
-
-    def view(self) -> np.ndarray:
-        """(`VIEW`,) float64 in the layout of sim/market.py; volumes and trades are the flow's."""
-        view = np.zeros(VIEW)
-        write_view(self._flow, view)
-        return view
-
-    def end_ns(self) -> int:
-        """The end of the horizon after the present reset."""
-        return self._start_ns + self._horizon_ns
-
     def compiled(self) -> CompiledMarket:
         """This market for kernels, see sim/market_kernels.py."""
         return compiled_book(self.params, self._shared, self._market, self._starts, self.end_ns())
-
-    def depths(self) -> np.ndarray:
-        """(2, `DEPTHS`) float64, see `DeepMarket`; everybody else's lots."""
-        out = np.zeros((2, DEPTHS))
-        write_depths(self._flow, out)
-        return out

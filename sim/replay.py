@@ -1,7 +1,7 @@
 """From a table of order events to the displayed book after each of them.
 
 The table is replayed on the ladder of sim/ladder_book.py. The general book of sim/book.py gives the same columns and
-the same statistics (sim/replay_columns.py; tests hold them against each other) at twice the cost a row.
+the same statistics at twice the cost a row; tests hold the two against each other.
 
 Here: `with_book`, and one event applied to a general book. Not here: the books, which rows are replayed
 (feeds/cleaning).

@@ -16,11 +16,12 @@ import polars as pl
 from feeds.instruments import InstrumentSpec
 from sim.flow import simulate_flow
 from sim.flow_fit import increment_of
-from sim.flow_market import START_NS, FlowMarket
+from sim.flow_market import FlowMarket
 from sim.flow_measure import arrays_of
 from sim.flow_moments import time_mean
 from sim.flow_params import FlowParams
 from sim.flow_summary import parameter_table
+from sim.simulated_market import START_NS
 from sim.zero_intelligence import fit_zero_intelligence
 
 _LEVELS = 10

@@ -204,3 +204,24 @@ def by_training_seed(rows: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
     names = ("market", "policy", "training_seed", "n", "is_bps", "is_low", "is_high")
     types = (pl.String, pl.String, pl.Int64, pl.Int64, *(pl.Float64,) * 3)
     return pl.DataFrame(records, schema=dict(zip(names, types, strict=True)), orient="row")
+
+
+def changes(switched: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+    """What the same orders cost in other markets, less what they cost in one: paired order by order.
+
+    Args:
+        switched: As from `models.execution.evaluation.evaluate`; ``market`` names what differs.
+        whole: The same of the market they are held against.
+
+    Returns:
+        ``market, policy, n, is_bps, change_bps``, in the order of ``switched``; orders missing in ``whole`` are left
+        out.
+    """
+    key = ["policy", "training_seed", *_KEY]
+    paired = switched.join(
+        whole.select(*key, whole_bps="is_bps"), on=key, how="inner", nulls_equal=True, maintain_order="left"
+    )
+    changed = (pl.col("is_bps") - pl.col("whole_bps")).mean().alias("change_bps")
+    return paired.group_by("market", "policy", maintain_order=True).agg(
+        pl.len().alias("n"), pl.col("is_bps").mean(), changed
+    )

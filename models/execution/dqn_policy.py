@@ -13,7 +13,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from feeds.errors import LakeError, SchemaError
+from feeds.errors import LakeError
+from models.execution.dense import outputs_of, relu
 from models.execution.protocol import Info, Observation
 
 Array = npt.NDArray[np.float32]
@@ -60,15 +61,7 @@ class DqnPolicy:
         Raises:
             SchemaError: There are not as many observations as in training.
         """
-        x = np.asarray(observation, dtype=np.float32)
-        if x.shape[-1] != self.mean.shape[0]:
-            raise SchemaError(
-                "execution agent", received=f"{x.shape[-1]} observations", expected=f"{self.mean.shape[0]}, as trained"
-            )
-        x = (x - self.mean) / self.scale
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = np.maximum(x @ weight + bias, np.float32(0.0))
-        return np.asarray((x @ self.weights[-1] + self.biases[-1]) * np.float32(self.reward_scale), dtype=np.float32)
+        return outputs_of(self, observation, relu) * np.float32(self.reward_scale)
 
     def act(self, observation: Observation) -> int:
         """The action of the highest value; the first of equals."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from feeds.errors import LakeError, SchemaError
+from feeds.errors import LakeError
+from models.execution.dense import outputs_of
 from models.execution.protocol import Observation
 
 Array = npt.NDArray[np.float32]
@@ -69,15 +70,7 @@ class PpoPolicy:
         Raises:
             SchemaError: There are not as many observations as in training.
         """
-        x = np.asarray(observation, dtype=np.float32)
-        if x.shape[-1] != self.mean.shape[0]:
-            raise SchemaError(
-                "execution agent", received=f"{x.shape[-1]} observations", expected=f"{self.mean.shape[0]}, as trained"
-            )
-        x = (x - self.mean) / self.scale
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = np.tanh(x @ weight + bias)
-        return np.asarray(x @ self.weights[-1] + self.biases[-1], dtype=np.float32)
+        return outputs_of(self, observation, np.tanh)
 
     def act(self, observation: Observation) -> int | Array:
         """The likeliest action: its number, the first of equals; or its (m,) float32 values."""

@@ -7,9 +7,9 @@ from sim.fast_replay_l3 import OrderReplay
 from sim.ladder_rows import VACANT
 from sim.reference_book import ASK, BID, ReferenceBook
 from sim.replay import with_book
-from sim.replay_columns import book_columns
 from tests.sim.test_book import twin_apply
 from tests.support.raw_events import MS, START_NS, order, raw_frame
+from tests.support.replay_columns import book_columns
 
 SECOND = 1_000 * MS
 

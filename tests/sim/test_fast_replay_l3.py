@@ -22,9 +22,9 @@ from sim.fast_replay_l3 import (
 from sim.ladder_rows import CHUNK, NEVER_USED
 from sim.reference_book import ASK, BID, ReferenceBook
 from sim.replay import BOOK_COLUMNS, with_book
-from sim.replay_columns import book_columns
 from tests.sim.test_book import twin_apply
 from tests.support.raw_events import MS, START_NS, order, random_orders, raw_frame, trade
+from tests.support.replay_columns import book_columns
 from tests.support.tapes import fifo_tape
 
 

@@ -13,9 +13,9 @@ from feeds.errors import InsufficientDataError
 from sim.fast_replay_l3 import OrderReplay
 from sim.reference_book import ASK, BID, ReferenceBook
 from sim.replay import BOOK_COLUMNS, with_book
-from sim.replay_columns import book_columns
 from tests.sim.test_book import twin_apply
 from tests.support.raw_events import MS, START_NS, order, random_orders, raw_frame, trade
+from tests.support.replay_columns import book_columns
 
 
 def test_each_row_carries_the_book_after_it():

@@ -58,7 +58,7 @@ def book_columns(kept: pl.DataFrame, levels: int = 10) -> tuple[np.ndarray, Book
     )
 
 
-@njit(cache=True)
+@njit
 def replay(
     book: Book,
     action: np.ndarray,

@@ -1,0 +1,97 @@
+"""The block of a study about execution: parent orders, markets, agents, judging.
+
+Here: its schema, and the base that every block of a study has. Not here: the study (feeds/study.py), what the settings
+do (assets/execution_setup.py, assets/execution_training.py, assets/execution_judge.py).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Strict(BaseModel):
+    """Frozen; a key nobody knows is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Execution(Strict):
+    """Parent orders, how agents are trained, and how policies are judged.
+
+    Attributes:
+        horizon_s: Time a parent order has.
+        decisions: Decision times in it, evenly spaced.
+        parent_share: Size of a parent order as a share of the volume usually traded in a horizon.
+        urgency: Of the Almgren-Chriss schedule: kappa times the horizon, 0 is TWAP.
+        latency_ms: From decision to the venue.
+        taker_fee_bps: Fee of an aggressive fill; by default the study's ``costs.fee_bps``.
+        maker_fee_bps: Fee of a passive fill, negative is a rebate; by default the same.
+        train_steps: Environment steps each agent is trained for.
+        eval_episodes: Parent orders per instrument and market in the evaluation; half of them on either side.
+        seeds: Training seeds; one agent each, every one of them judged.
+        flow_minutes: Simulated minutes behind the realism report; with fewer than 100 a simulated market has too few
+            returns over five minutes and fails what they are judged by.
+        generators: Simulated markets that are fitted and held against the tape, names of sim/generators.py; empty: all
+            of them.
+        flow_generator: The one agents are trained in: a name, or ``best``: whichever passes most metrics on a hold-out
+            of the fitting period, the last third, where each is fitted on the first two.
+        executor: Where trainings that do not depend on each other run; what comes out is the same:
+            ``in_process``, one after the other; ``processes`` of this machine; ``ray``, the cluster at
+            ``$RAY_ADDRESS``, or one of this machine where that is unset.
+        workers: Of them, at a time on this machine; 0: as many as it has cores.
+        agents: Kinds of agents that are trained.
+        train_on: Markets they are trained in: ``flow``, the simulated one, and ``replay``, the tape that it is fitted
+            to. Without ``flow`` no market is simulated, so that data of levels or quotes do.
+        envs: Parent orders worked at once in a training, of all instruments and markets together.
+        ppo_steps: Environment steps of each PPO agent; by default ten times ``train_steps``.
+        forecasts: Whether agents see forecasts of return and volatility; only with ``replay``, for a simulated market
+            has none.
+        warm_start: Go on from the champion's weights where its observations, actions and layers are the same.
+        replay_impact: Whether takes move replayed prices, as measured on the fitted tape; where not, or where it tells
+            too little, only depth that was taken is missing until it comes back.
+        queue: Who stands ahead of our resting orders in a replay, a kind of sim/queue_models.py; by default what a tape
+            of orders tells, and on others ``conservative``, the bound that flatters nobody.
+        ablations: Parts of the market switched off in further judgements on the tape, names of
+            assets/execution_ablations.py.
+        fitted_rules: Judge rules that are fitted in the training market as well.
+    """
+
+    horizon_s: int = Field(default=300, ge=1)
+    decisions: int = Field(default=10, ge=2)
+    parent_share: float = Field(default=0.05, gt=0, le=1)
+    urgency: float = Field(default=2.0, ge=0)
+    latency_ms: int = Field(default=10, ge=0)
+    taker_fee_bps: float | None = None
+    maker_fee_bps: float | None = None
+    train_steps: int = Field(default=20_000, ge=100)
+    eval_episodes: int = Field(default=100, ge=2, multiple_of=2)
+    seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
+    flow_minutes: int = Field(default=120, ge=1)
+    generators: tuple[str, ...] = ()
+    flow_generator: str = "flow"
+    executor: Literal["in_process", "processes", "ray"] = "in_process"
+    workers: int = Field(default=0, ge=0)
+    agents: tuple[Literal["dqn", "ppo"], ...] = Field(default=("dqn", "ppo"), min_length=1)
+    train_on: tuple[Literal["flow", "replay"], ...] = Field(default=("flow", "replay"), min_length=1)
+    envs: int = Field(default=32, ge=1)
+    ppo_steps: int | None = Field(default=None, ge=100)
+    forecasts: bool = True
+    warm_start: bool = True
+    replay_impact: bool = True
+    queue: Literal["exact", "risk_averse", "power", "log", "conservative", "optimistic"] | None = None
+    ablations: tuple[
+        Literal["no_fees", "zero_latency", "no_queue", "conservative_fills", "no_impact", "no_forecasts"], ...
+    ] = ()
+    fitted_rules: bool = False
+
+    @property
+    def simulates(self) -> bool:
+        """Whether markets are fitted and simulated."""
+        return "flow" in self.train_on
+
+    @property
+    def sees_forecasts(self) -> bool:
+        """Whether agents see forecasts."""
+        return self.forecasts and "replay" in self.train_on
