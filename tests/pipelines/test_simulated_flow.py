@@ -55,7 +55,7 @@ def flow(tmp_path_factory):
             "anomaly": {"trees": 20},
         },
         execution={
-            **{"horizon_s": 60, "decisions": 5, "parent_share": 0.2, "train_steps": 400, "eval_episodes": 12},
+            **{"horizons_s": [60], "decisions": 5, "parent_shares": [0.2], "train_steps": 400, "eval_episodes": 12},
             **{"ppo_steps": 1000, "envs": 8, "ablations": ["no_fees", "no_forecasts"]},
             "flow_minutes": 5,
             "generators": ["flow"],
