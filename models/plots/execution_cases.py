@@ -30,6 +30,8 @@ _SHADES = LinearSegmentedColormap.from_list("cheaper_dearer", [BLUE, "#ffffff", 
 #: Shades reach their end at this quantile of the differences: a policy that is far out does not bleach the others.
 _FAR = 0.85
 _COLUMN_IN, _NAMES_IN = 0.46, 2.0
+#: More cases than this are named upright.
+_MOST_LEVEL = 4
 
 
 def case_heatmap(cases: pl.DataFrame, *, market: str = "", dpi: int = REPORT_DPI) -> bytes:
@@ -40,7 +42,7 @@ def case_heatmap(cases: pl.DataFrame, *, market: str = "", dpi: int = REPORT_DPI
         market: Whose rows; empty: the first.
         dpi: Dots per inch.
     """
-    title = "Shortfall less that of the TWAP taker, by case (bps)"
+    title = "Against the TWAP taker, by case (bps)"
     columns = ("policy", "case", "vs_twap_taker_bps", "vs_twap_low", "vs_twap_high")
     frame, subtitle = of_market(usable(cases, "case_heatmap", columns), market)
     frame = frame.filter(pl.col("vs_twap_taker_bps").is_not_null()) if frame.height else frame
@@ -79,7 +81,9 @@ def _write(axis: Axes, row: dict[str, float | str | None], x: int, y: int, reach
 
 
 def _name(axis: Axes, across: list[str], down: list[str]) -> None:
-    axis.set_xticks(range(len(across)), across, fontsize=SMALL_PT, rotation=90 if len(across) > 5 else 0)
+    upright = len(across) > _MOST_LEVEL
+    labels = across if upright else [name.replace(" ", "\n", 1) for name in across]
+    axis.set_xticks(range(len(across)), labels, fontsize=SMALL_PT, rotation=90 if upright else 0)
     axis.set_yticks(range(len(down)), [policy_name(policy) for policy in down], fontsize=SMALL_PT)
     for label, policy in zip(axis.get_yticklabels(), down, strict=True):
         label.set_fontweight("bold" if policy in AGENTS else "normal")
