@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 Key = tuple[str, int]
 #: Environment steps of PPO for each of DQN, where the study does not say: it learns less from a step, and cheaper.
 PPO_STEPS_FACTOR = 10
+#: Environment steps PPO plays between updates, about, and the fewest of each environment.
+ROLLOUT_STEPS, LEAST_ROLLOUT = 2048, 8
 #: Fewer orders' time of tape than this after the forecasts begin, and orders start before them.
 LEAST_ORDERS_OF_TAPE = 4
 #: Orders of each environment behind the choice of the challenger, and what its seed differs by from training seeds.
@@ -172,11 +174,14 @@ def train(markets: TrainingMarkets, kind: str, seed: int, start: Trained | None,
         from models.execution.ppo import train_ppo
 
         steps = config.ppo_steps or PPO_STEPS_FACTOR * config.train_steps
-        return train_ppo(env, PpoConfig(steps=steps, seed=seed), progress, start)  # type: ignore[arg-type]
+        rollout = min(PpoConfig().rollout, max(LEAST_ROLLOUT, ROLLOUT_STEPS // env.num_envs))
+        how = PpoConfig(steps=steps, seed=seed, layers=config.layers, rollout=rollout)
+        return train_ppo(env, how, progress, start)  # type: ignore[arg-type]
     from models.execution.config import DqnConfig
     from models.execution.dqn import train_dqn
 
-    return train_dqn(env, DqnConfig(steps=config.train_steps, seed=seed), progress, start)  # type: ignore[arg-type]
+    settings = DqnConfig(steps=config.train_steps, seed=seed, layers=config.layers)
+    return train_dqn(env, settings, progress, start)  # type: ignore[arg-type]
 
 
 def learning_frame(trained: Mapping[Key, Result]) -> pl.DataFrame:
@@ -262,8 +267,7 @@ def starts_from(
 ) -> tuple[str, dict[Key, Trained]]:
     """The champion whose weights agents of ``date`` may go on from, and those that fit; seeds without an own one share.
 
-    Only champions of earlier nights; actions must be the same, and observations in name and order, layers the defaults
-    of today.
+    Only champions of earlier nights; actions and layers must be the same, and observations in name and order.
     """
     incumbent = Registry(store.path).champion_before("execution", date) if config.warm_start else None
     if incumbent is None:
@@ -275,7 +279,7 @@ def starts_from(
         return "", {}
     if terms_of(champion) != tuple(terms) or grid_known(champion) != grid_of(config):
         return "", {}
-    fitting = {key: one for key, one in agents.items() if _fits(key[0], one, grid_of(config).n)}
+    fitting = {key: one for key, one in agents.items() if _fits(one, config)}
     found: dict[Key, Trained] = {}
     for kind in config.agents:
         seeds = [seed for name, seed in fitting if name == kind]
@@ -284,9 +288,6 @@ def starts_from(
     return (champion.id if found else ""), found
 
 
-def _fits(kind: str, policy: Trained, actions: int) -> bool:
-    from models.execution.config import DqnConfig, PpoConfig
-
-    layers = (PpoConfig if kind == "ppo" else DqnConfig)().layers
+def _fits(policy: Trained, config: Execution) -> bool:
     hidden = tuple(int(weight.shape[1]) for weight in policy.weights[:-1])
-    return hidden == layers and policy.shape[1] == actions
+    return hidden == config.layers and policy.shape[1] == grid_of(config).n

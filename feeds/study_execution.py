@@ -90,6 +90,7 @@ class Execution(Strict):
             are governed by ``forecasts``. With several horizons the time between decisions is among them.
         sizes: Of the action grid, in even slices of what is left.
         styles: Of the action grid: names of sim/execution_task.py, or increments from the best price of the own side.
+        layers: Units of the agents' hidden layers; small ones learn less of a short tape by heart.
         ppo_steps: Environment steps of each PPO agent; by default ten times ``train_steps``.
         forecasts: Whether agents see forecasts of return and volatility; only with ``replay``, for a simulated market
             has none.
@@ -129,6 +130,7 @@ class Execution(Strict):
     styles: tuple[Literal["behind", "join", "improve", "cross"] | int, ...] = Field(
         default=("join", "improve", "cross"), min_length=1
     )
+    layers: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(64, 64), min_length=1)
     ppo_steps: int | None = Field(default=None, ge=100)
     forecasts: bool = True
     warm_start: bool = True
