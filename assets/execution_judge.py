@@ -218,8 +218,10 @@ def judgement(store: StudyStore, date: str, policy: Manifest, played: Played) ->
     training = store.artefacts.read_json(policy, "training.json")
     named = list(policy.params.get("headline", []))
     headline, missing = headline_of(rows, named)
-    chosen = summarise(rows.filter(rows["symbol"].is_in(headline)), seed=seed) if named else table
-    said = headline_verdict(chosen, agent_of(policy), headline, missing) if named else ""
+    every = len(headline) == rows["symbol"].n_unique()
+    chosen = table if every else summarise(rows.filter(rows["symbol"].is_in(headline)), seed=seed)
+    told = table.clear() if every else chosen
+    said = headline_verdict(told, agent_of(policy), headline, missing) if named else ""
     return {
         "table": table.to_dicts(),
         "cases": cases.to_dicts(),

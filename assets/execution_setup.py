@@ -78,16 +78,20 @@ class Replay:
         flat: The rows made ready.
         impact: What takes do.
         forecasts: What is known of the future, point in time, as from `assets.execution_forecasts.forecasts_of`.
+        episode_ns: Time that is left wherever an order starts; 0: what the longest order of the settings needs. Where
+            it is given orders start alike under other settings, without latency too.
     """
 
     tape: Tape
     flat: FlatTape
     impact: Impact
     forecasts: Forecasts | None = None
+    episode_ns: int = 0
 
     def market(self, config: Execution, **options: Any) -> ReplayMarket:
         """A market for orders of every case; the longest fits wherever one starts, so that a seed starts all alike."""
-        return replay_market(self.flat, self.tape, config, longest_ns(config), self.impact, **options)
+        episode_ns = self.episode_ns or longest_ns(config)
+        return replay_market(self.flat, self.tape, config, episode_ns, self.impact, **options)
 
     def env(self, config: Execution, parent: Parent, **options: Any) -> ExecutionEnv:
         """An environment of one order at a time; ``options`` are the market's."""
@@ -231,7 +235,7 @@ def flow_env(config: Execution, parent: Parent, forecasts: Forecasts | None = No
 def judged_replay(store: StudyStore, date: str, symbol: str, forecasts: Forecasts | None = None) -> Replay:
     """The night's unseen tape; what takes do to it was measured before it, in the training."""
     tape = judged_tape(store, date, symbol, orders_only=False)
-    return Replay(tape, prepared(tape), impact_of(store, date, symbol), forecasts)
+    return Replay(tape, prepared(tape), impact_of(store, date, symbol), forecasts, longest_ns(settings(store)))
 
 
 def impact_of(store: StudyStore, date: str, symbol: str) -> Impact:

@@ -227,6 +227,17 @@ def test_every_ablation_can_be_asked_for_and_changes_one_thing(name, tape):
     assert (env.market._impact is None) == (not one.impact) and env.reset(seed=1)[0].size == len(env.observation.terms)
 
 
+def test_orders_start_alike_without_latency_and_in_every_case(tape):
+    config = Execution(horizons_s=(20, 60), decisions=4, latency_ms=4_000, forecasts=False)
+    replay = setup.Replay(tape, prepared(tape), Impact(), episode_ns=setup.longest_ns(config))
+    at_once = config.model_copy(update=dict(ABLATIONS["zero_latency"].settings))
+    envs = [
+        replay.env(settings, parent(60, horizon_s)) for settings in (config, at_once) for horizon_s in config.horizons_s
+    ]
+    for seed in range(5):
+        assert len({env.reset(seed=seed)[1]["now_ns"] for env in envs}) == 1
+
+
 def test_the_change_of_an_ablation_is_paired_order_by_order():
     from assets.execution_judge import Played, ablation_table
 

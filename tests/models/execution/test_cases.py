@@ -93,6 +93,7 @@ def test_named_instruments_stand_for_the_study_and_missing_ones_are_told():
         "over 120 orders" in said.split("All instruments:")[0]
         and "over 240 orders" in said.split("All instruments:")[1]
     )
+    assert headline_verdict(own.clear(), "dqn", ["A.X", "B.X"]) == "Headline, named beforehand: A.X, B.X."
     assert headline_verdict(own, "dqn", [], ["C.X"]) == "Headline instruments C.X were named and not judged."
 
 
