@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from assets.execution_forecasts import FORECAST_TERMS, over
-from assets.execution_markets import Impact, prepared, replay_market
+from assets.execution_markets import Impact, measured_impact, prepared, replay_market
 from assets.simulator_setup import flow_generator, inside, load_flow, opening_mid
 from assets.store import StudyStore
 from assets.tape import Tape, fit_date, fit_tape, judged_tape, tape_symbols
@@ -239,9 +239,13 @@ def judged_replay(store: StudyStore, date: str, symbol: str, forecasts: Forecast
 
 
 def impact_of(store: StudyStore, date: str, symbol: str) -> Impact:
-    """What the training of ``date`` measured takes to do; nothing but consumed depth where it measured nothing."""
+    """What the training of ``date`` measured takes to do; nothing but consumed depth where it measured nothing.
+
+    Without a training, where agents of another study are judged, it is measured as a training would.
+    """
     if not store.artefacts.exists("execution_policy", date):
-        return Impact(told="no training measured it")
+        tape = fit_tape(store, date, symbol, orders_only=False)
+        return measured_impact(prepared(tape, until_ns=tape.bounds[1]), tape, settings(store))
     policy = store.artefacts.current("execution_policy", date)
     tree = store.artefacts.read_json(policy, "training.json").get("impact", {})
     return Impact.from_dict(tree[symbol]) if symbol in tree else Impact(told="the training did not measure it")

@@ -15,7 +15,7 @@ from assets.execution_markets import Impact, measured_impact, prepared
 from assets.execution_setup import Parent, observation_of
 from assets.store import StudyStore
 from assets.tape import Tape
-from feeds.errors import InsufficientDataError
+from feeds.errors import InsufficientDataError, LakeError
 from feeds.registry import Registry
 from feeds.study import Execution
 from feeds.study_execution import Case
@@ -192,6 +192,17 @@ def test_impact_is_measured_on_rows_before_the_end_only_and_survives_json(tape):
     assert "market orders" in impact.told and impact.refill_half_life_s > 0.0
     assert Impact.from_dict(impact.to_dict()) == impact
     assert measured_impact(flat, tape, Execution(replay_impact=False)).options() == {"impact": None}
+
+
+def test_where_nobody_was_trained_impact_is_measured_on_the_tape_before_the_test(given, tape, monkeypatch):
+    store, cut = given(), (BEGIN + END) // 2
+    before = dataclasses.replace(tape, bounds=(BEGIN, cut))
+    monkeypatch.setattr(setup, "fit_tape", lambda store, date, symbol, *, orders_only: before)
+    found = setup.impact_of(store, DATE, SYMBOL)
+    assert found == measured_impact(prepared(tape, until_ns=cut), tape, setup.settings(store))
+    champion(store, ("a",), 1)
+    with pytest.raises(LakeError, match=r"training\.json"):
+        setup.impact_of(store, DATE, SYMBOL)
 
 
 def test_a_tape_that_tells_too_little_keeps_the_default_and_says_why(tape, rows):
