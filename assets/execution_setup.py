@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from models.execution.protocol import Policy
     from sim.execution_env import ExecutionEnv
     from sim.execution_task import ActionGrid, ExecutionTask
+    from sim.fees import Fees
     from sim.forecast_series import Forecasts
     from sim.market import Market
     from sim.observation import ObservationSet
@@ -47,6 +48,7 @@ class Parent:
         start_mid_ticks: Where the simulated market starts.
         start_ns: When it starts: the middle of the period that was fitted, ns UTC, for rules that know the time of day.
         generator: The generator that ``flow`` belongs to, a name of sim/generators.py.
+        tick_size: Price of a tick.
         case: Their horizon and share of the usual volume.
     """
 
@@ -56,6 +58,7 @@ class Parent:
     start_mid_ticks: int
     start_ns: int
     generator: str = "flow"
+    tick_size: float = 1.0
     case: Case = field(kw_only=True)
 
     @property
@@ -187,7 +190,7 @@ def parents_on(config: Execution, tape: Tape, flow: Any = None, generator: str =
     mid = 0 if flow is None else int(opening_mid(tape.frame, middle))
     sizes = [max(config.decisions, round(case.share * (lots * case.horizon_s / seconds))) for case in config.cases]
     return [
-        Parent(tape.symbol, size, flow, mid, middle, generator, case=case)
+        Parent(tape.symbol, size, flow, mid, middle, generator, tape.spec.tick_size, case=case)
         for case, size in zip(config.cases, sizes, strict=True)
     ]
 
@@ -201,14 +204,29 @@ def task_of(config: Execution, parent: Parent) -> ExecutionTask:
     """The simulator's task of a parent order."""
     from sim.execution_task import ExecutionTask
 
+    fees = _fees_of(config, parent)
     return ExecutionTask(
         horizon_ns=parent.horizon_s * NS_PER_S,
         decisions=config.decisions,
         parent_lots=parent.lots,
         latency_ns=config.latency_ms * NS_PER_MS,
-        taker_fee_bps=config.taker_fee_bps or 0.0,
-        maker_fee_bps=config.maker_fee_bps or 0.0,
+        taker_fee_bps=(config.taker_fee_bps or 0.0) if fees is None else 0.0,
+        maker_fee_bps=(config.maker_fee_bps or 0.0) if fees is None else 0.0,
+        risk_aversion=config.risk_aversion,
+        fees=fees,
     )
+
+
+def _fees_of(config: Execution, parent: Parent) -> Fees | None:
+    """The schedule of the instrument's venue; None where the study states none."""
+    from sim.fees import Fees
+
+    stated = config.fees.get(parent.symbol.rpartition(".")[2])
+    if stated is None:
+        return None
+    # an amount per unit of size is a price: so many ticks, whatever a lot is
+    ticks = (stated.taker_per_unit / parent.tick_size, stated.maker_per_unit / parent.tick_size)
+    return Fees(stated.taker_bps, stated.maker_bps, *ticks)
 
 
 def flow_market(config: Execution, parent: Parent) -> Market:

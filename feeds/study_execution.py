@@ -36,6 +36,22 @@ class Case(NamedTuple):
         return f"{self.horizon_s}s {100.0 * self.share:g}%"
 
 
+class VenueFees(Strict):
+    """What a venue charges: shares of the value, and amounts per unit of size, a US share, in the currency of prices.
+
+    Attributes:
+        taker_bps: Of the value of an aggressive fill.
+        maker_bps: Of a passive one; negative: a rebate.
+        taker_per_unit: On top, per unit of size.
+        maker_per_unit: The same of passive fills.
+    """
+
+    taker_bps: float = 0.0
+    maker_bps: float = 0.0
+    taker_per_unit: float = 0.0
+    maker_per_unit: float = 0.0
+
+
 class Execution(Strict):
     """Parent orders, how agents are trained, and how policies are judged.
 
@@ -49,6 +65,9 @@ class Execution(Strict):
         latency_ms: From decision to the venue.
         taker_fee_bps: Fee of an aggressive fill; by default the study's ``costs.fee_bps``.
         maker_fee_bps: Fee of a passive fill, negative is a rebate; by default the same.
+        fees: Schedules by venue, the part of an instrument's id after its last dot, in place of the two.
+        risk_aversion: Weight of the risk term of the rewards agents learn from, per bps (sim/execution_task.py); what
+            is judged is the shortfall alone.
         train_steps: Environment steps each agent is trained for.
         eval_episodes: Parent orders per instrument, market and case in the evaluation; half of them on either side.
         seeds: Training seeds; one agent each, every one of them judged.
@@ -92,6 +111,8 @@ class Execution(Strict):
     latency_ms: int = Field(default=10, ge=0)
     taker_fee_bps: float | None = None
     maker_fee_bps: float | None = None
+    fees: dict[str, VenueFees] = Field(default_factory=dict)
+    risk_aversion: float = Field(default=0.0, ge=0)
     train_steps: int = Field(default=20_000, ge=100)
     eval_episodes: int = Field(default=100, ge=2, multiple_of=2)
     seeds: tuple[int, ...] = Field(default=(1,), min_length=1)

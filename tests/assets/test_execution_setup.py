@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 
+from assets.execution_ablations import ABLATIONS
 from assets.execution_setup import Parent, grid_of, observation_of, parents_on, settings, task_of
 from assets.store import StudyStore
 from assets.tape import Tape
@@ -32,6 +33,23 @@ def test_orders_pay_the_fee_of_the_study_unless_the_execution_states_its_own(tmp
     default, own = task("default"), task("own", taker_fee_bps=2.0, maker_fee_bps=-0.2)
     assert (default.taker_fee_bps, default.maker_fee_bps) == (0.7, 0.7)
     assert (own.taker_fee_bps, own.maker_fee_bps) == (2.0, -0.2)
+
+
+def test_a_venue_with_a_schedule_charges_it_in_place_of_the_two_fees():
+    venue = {"taker_per_unit": 0.003, "maker_per_unit": -0.002, "taker_bps": 1.0}
+    config = Execution(taker_fee_bps=2.0, maker_fee_bps=2.0, fees={"X": venue}, risk_aversion=0.02)
+    ours, other = (
+        task_of(config, Parent(symbol, 100, None, 0, 0, tick_size=0.0001, case=Case(300, 0.05)))
+        for symbol in ("A.X", "A.Y")
+    )
+    assert (ours.taker_fee_bps, ours.maker_fee_bps) == (0.0, 0.0)
+    assert ours.fees is not None
+    assert (ours.fees.taker_bps, ours.fees.maker_bps) == (1.0, 0.0)
+    assert (ours.fees.taker_ticks_per_lot, ours.fees.maker_ticks_per_lot) == pytest.approx((30.0, -20.0))
+    assert (other.taker_fee_bps, other.fees) == (2.0, None)
+    assert ours.risk_aversion == 0.02
+    free = config.model_copy(update=dict(ABLATIONS["no_fees"].settings))
+    assert task_of(free, Parent("A.X", 100, None, 0, 0, case=Case(300, 0.05))).fees is None
 
 
 CASES = {"horizons_s": (60, 300), "parent_shares": (0.01, 0.1), "decisions": 5}
