@@ -174,6 +174,26 @@ def test_other_actions_are_no_start(given):
     assert training.starts_from(store, DATES[1], wider, terms) == ("", {})
 
 
+@pytest.mark.parametrize(
+    ("styles", "names"), [(["join", "improve", "cross"], ["dqn", "champion"]), (["join"], ["dqn"])]
+)
+def test_only_a_champion_of_the_same_actions_is_held_against_the_night(given, styles, names):
+    from assets.execution_judge import contenders
+
+    store = given(seeds=[5], styles=styles)
+    terms = observation_of(setup.settings(store)).terms
+    earlier = champion(store, terms, len(terms))
+    tonight = store.artefacts.write(
+        "model",
+        "execution_policy",
+        DATES[1],
+        {"dqn_5.npz": store.artefacts.read(earlier, "dqn_5.npz")},
+        params={"seeds": [5], "agents": ["dqn"], "agent": "dqn", "terms": list(terms), "styles": styles},
+    )
+    agents, sources = contenders(store, DATES[1], tonight)
+    assert [agent.name for agent in agents] == names and sources == [earlier.id]
+
+
 def test_other_layers_are_no_start_and_an_unnamed_champion_is_the_default_agent(given):
     store = given()
     terms = observation_of(setup.settings(store).model_copy(update={"forecasts": False})).terms
