@@ -218,8 +218,10 @@ def judgement(store: StudyStore, date: str, policy: Manifest, played: Played) ->
     training = store.artefacts.read_json(policy, "training.json")
     named = list(policy.params.get("headline", []))
     headline, missing = headline_of(rows, named)
-    chosen = summarise(rows.filter(rows["symbol"].is_in(headline)), seed=seed) if named else table
-    said = headline_verdict(chosen, agent_of(policy), headline, missing) if named else ""
+    every = len(headline) == rows["symbol"].n_unique()
+    chosen = table if every else summarise(rows.filter(rows["symbol"].is_in(headline)), seed=seed)
+    told = table.clear() if every else chosen
+    said = headline_verdict(told, agent_of(policy), headline, missing) if named else ""
     return {
         "table": table.to_dicts(),
         "cases": cases.to_dicts(),
@@ -255,6 +257,7 @@ def notes_of(config: Execution, policy: Manifest, training: dict[str, Any]) -> l
     trained_on = " and ".join(markets[name] for name in config.train_on)
     fresh = ", ".join(f"{kind} {mean:.2f}" for kind, mean in training["fresh_orders_bps"].items())
     told = [f"Impact of {symbol}: {one['told']}." for symbol, one in training["impact"].items()]
+    named = ", ".join(config.headline) or "every instrument of the study, none was named beforehand"
     start = "the champion's weights" if policy.params["started_from"] else "random weights"
     seen = (
         "forecasts of return and volatility seen from when they were known" if config.sees_forecasts else "no forecasts"
@@ -264,6 +267,7 @@ def notes_of(config: Execution, policy: Manifest, training: dict[str, Any]) -> l
         f"that time: {sizes}.",
         f"{config.eval_episodes} orders per instrument, market and case, half of them on either side; agents: seeds "
         f"{list(config.seeds)}, from {start}, on {trained_on}; {seen}.",
+        f"Headline: {named}.",
         f"Challenger of the night: {agent_of(policy)}, the cheapest on fresh orders of the training markets ({fresh} "
         "bps).",
         "Replay: the unseen tape with our orders laid over it; depth we take comes back by half in the time measured "

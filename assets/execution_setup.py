@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from assets.execution_forecasts import FORECAST_TERMS, over
-from assets.execution_markets import Impact, prepared, replay_market
+from assets.execution_markets import Impact, measured_impact, prepared, replay_market
 from assets.simulator_setup import flow_generator, inside, load_flow, opening_mid
 from assets.store import StudyStore
 from assets.tape import Tape, fit_date, fit_tape, judged_tape, tape_symbols
@@ -81,16 +81,20 @@ class Replay:
         flat: The rows made ready.
         impact: What takes do.
         forecasts: What is known of the future, point in time, as from `assets.execution_forecasts.forecasts_of`.
+        episode_ns: Time that is left wherever an order starts; 0: what the longest order of the settings needs. Where
+            it is given orders start alike under other settings, without latency too.
     """
 
     tape: Tape
     flat: FlatTape
     impact: Impact
     forecasts: Forecasts | None = None
+    episode_ns: int = 0
 
     def market(self, config: Execution, **options: Any) -> ReplayMarket:
         """A market for orders of every case; the longest fits wherever one starts, so that a seed starts all alike."""
-        return replay_market(self.flat, self.tape, config, longest_ns(config), self.impact, **options)
+        episode_ns = self.episode_ns or longest_ns(config)
+        return replay_market(self.flat, self.tape, config, episode_ns, self.impact, **options)
 
     def env(self, config: Execution, parent: Parent, **options: Any) -> ExecutionEnv:
         """An environment of one order at a time; ``options`` are the market's."""
@@ -249,13 +253,17 @@ def flow_env(config: Execution, parent: Parent, forecasts: Forecasts | None = No
 def judged_replay(store: StudyStore, date: str, symbol: str, forecasts: Forecasts | None = None) -> Replay:
     """The night's unseen tape; what takes do to it was measured before it, in the training."""
     tape = judged_tape(store, date, symbol, orders_only=False)
-    return Replay(tape, prepared(tape), impact_of(store, date, symbol), forecasts)
+    return Replay(tape, prepared(tape), impact_of(store, date, symbol), forecasts, longest_ns(settings(store)))
 
 
 def impact_of(store: StudyStore, date: str, symbol: str) -> Impact:
-    """What the training of ``date`` measured takes to do; nothing but consumed depth where it measured nothing."""
+    """What the training of ``date`` measured takes to do; nothing but consumed depth where it measured nothing.
+
+    Without a training, where agents of another study are judged, it is measured as a training would.
+    """
     if not store.artefacts.exists("execution_policy", date):
-        return Impact(told="no training measured it")
+        tape = fit_tape(store, date, symbol, orders_only=False)
+        return measured_impact(prepared(tape, until_ns=tape.bounds[1]), tape, settings(store))
     policy = store.artefacts.current("execution_policy", date)
     tree = store.artefacts.read_json(policy, "training.json").get("impact", {})
     return Impact.from_dict(tree[symbol]) if symbol in tree else Impact(told="the training did not measure it")

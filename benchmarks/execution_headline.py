@@ -33,7 +33,8 @@ def run(studies: str = "") -> dict[str, Any]:
     Returns:
         ``tapes``: ``"{study} {instrument}"`` -> figures of `models.execution.headline.tape_headline`, with ``agent,
         date, headline`` (whether the instrument stands for its study), ``p_holm`` and ``cases`` (the same figures by
-        case); ``targets``: what is asked for; ``held``: target -> on how many tapes it holds, does not, cannot be said.
+        case); ``targets``: what is asked for; ``held``: target -> on how many tapes it holds, does not, cannot be said;
+        ``held_headline``: the same of the tapes that stand for their studies.
 
     Raises:
         LakeError: A study that is named was not judged, or none was.
@@ -57,7 +58,9 @@ def run(studies: str = "") -> dict[str, Any]:
         raise LakeError("execution of all studies", received="no judged night", remedy="Run `t2t run`.")
     for tape, adjusted in zip(tapes.values(), adjust_over_tapes(list(tapes.values())), strict=True):
         tape["p_holm"] = adjusted
-    return {"tapes": tapes, "targets": TARGETS, "held": held(list(tapes.values()))}
+    standing = [tape for tape in tapes.values() if tape["headline"]]
+    counts = {"held": held(list(tapes.values())), "held_headline": held(standing)}
+    return {"tapes": tapes, "targets": TARGETS, **counts}
 
 
 def tapes_of(store: StudyStore, date: str) -> dict[str, dict[str, Any]]:
@@ -79,7 +82,7 @@ def tapes_of(store: StudyStore, date: str) -> dict[str, dict[str, Any]]:
 
 def held(tapes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """Target -> ``yes, no, unknown``: tapes on which it holds, does not hold, cannot be said."""
-    names = tapes[0]["targets"]
+    names = tapes[0]["targets"] if tapes else ()
     verdicts = {name: [tape["targets"][name] for tape in tapes] for name in names}
     words = {"yes": True, "no": False, "unknown": None}
     return {name: {word: said.count(value) for word, value in words.items()} for name, said in verdicts.items()}
@@ -133,7 +136,8 @@ def main() -> None:
         return
     for name, tape in found["tapes"].items():
         print("\n".join(lines_of(name, tape)))
-    print(f"* stands for its study. Targets {found['targets']}: {found['held']}")
+    print(f"Targets {found['targets']}: {found['held']}")
+    print(f"* stands for its study: {found['held_headline']}")
 
 
 if __name__ == "__main__":

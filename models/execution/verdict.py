@@ -61,7 +61,7 @@ def headline_verdict(
     """What an agent costs on the instruments that were named to stand for the study.
 
     Args:
-        table: As from `summarise`, of their rows alone.
+        table: As from `summarise`, of their rows alone; empty where they are all there are.
         agent: The night's challenger.
         instruments: Named before anything was judged, and judged.
         missing: Named, but not judged.
@@ -72,7 +72,8 @@ def headline_verdict(
     lines = table.to_dicts()
     said = [_judgement(line, lines, reference) for line in lines if line["policy"] == agent]
     left_out = f" {', '.join(missing)}: named, not judged." if missing else ""
-    return f"Headline, named beforehand: {', '.join(instruments)}.{left_out} {' '.join(said)} All instruments:"
+    own = f" {' '.join(said)} All instruments:" if said else ""
+    return f"Headline, named beforehand: {', '.join(instruments)}.{left_out}{own}"
 
 
 def _survivors(tests: pl.DataFrame, agents: Sequence[str], reference: str) -> str:

@@ -15,7 +15,7 @@ from assets.execution_markets import Impact, measured_impact, prepared
 from assets.execution_setup import Parent, observation_of
 from assets.store import StudyStore
 from assets.tape import Tape
-from feeds.errors import InsufficientDataError
+from feeds.errors import InsufficientDataError, LakeError
 from feeds.registry import Registry
 from feeds.study import Execution
 from feeds.study_execution import Case
@@ -174,6 +174,26 @@ def test_other_actions_are_no_start(given):
     assert training.starts_from(store, DATES[1], wider, terms) == ("", {})
 
 
+@pytest.mark.parametrize(
+    ("styles", "names"), [(["join", "improve", "cross"], ["dqn", "champion"]), (["join"], ["dqn"])]
+)
+def test_only_a_champion_of_the_same_actions_is_held_against_the_night(given, styles, names):
+    from assets.execution_judge import contenders
+
+    store = given(seeds=[5], styles=styles)
+    terms = observation_of(setup.settings(store)).terms
+    earlier = champion(store, terms, len(terms))
+    tonight = store.artefacts.write(
+        "model",
+        "execution_policy",
+        DATES[1],
+        {"dqn_5.npz": store.artefacts.read(earlier, "dqn_5.npz")},
+        params={"seeds": [5], "agents": ["dqn"], "agent": "dqn", "terms": list(terms), "styles": styles},
+    )
+    agents, sources = contenders(store, DATES[1], tonight)
+    assert [agent.name for agent in agents] == names and sources == [earlier.id]
+
+
 def test_other_layers_are_no_start_and_an_unnamed_champion_is_the_default_agent(given):
     store = given()
     terms = observation_of(setup.settings(store).model_copy(update={"forecasts": False})).terms
@@ -192,6 +212,17 @@ def test_impact_is_measured_on_rows_before_the_end_only_and_survives_json(tape):
     assert "market orders" in impact.told and impact.refill_half_life_s > 0.0
     assert Impact.from_dict(impact.to_dict()) == impact
     assert measured_impact(flat, tape, Execution(replay_impact=False)).options() == {"impact": None}
+
+
+def test_where_nobody_was_trained_impact_is_measured_on_the_tape_before_the_test(given, tape, monkeypatch):
+    store, cut = given(), (BEGIN + END) // 2
+    before = dataclasses.replace(tape, bounds=(BEGIN, cut))
+    monkeypatch.setattr(setup, "fit_tape", lambda store, date, symbol, *, orders_only: before)
+    found = setup.impact_of(store, DATE, SYMBOL)
+    assert found == measured_impact(prepared(tape, until_ns=cut), tape, setup.settings(store))
+    champion(store, ("a",), 1)
+    with pytest.raises(LakeError, match=r"training\.json"):
+        setup.impact_of(store, DATE, SYMBOL)
 
 
 def test_a_tape_that_tells_too_little_keeps_the_default_and_says_why(tape, rows):
@@ -225,6 +256,17 @@ def test_every_ablation_can_be_asked_for_and_changes_one_thing(name, tape):
     replay = setup.Replay(tape, prepared(tape), Impact(0.5, 0.01))
     env = replay.env(Execution(**SMALL).model_copy(update=dict(one.settings)), parent(), **one.market())
     assert (env.market._impact is None) == (not one.impact) and env.reset(seed=1)[0].size == len(env.observation.terms)
+
+
+def test_orders_start_alike_without_latency_and_in_every_case(tape):
+    config = Execution(horizons_s=(20, 60), decisions=4, latency_ms=4_000, forecasts=False)
+    replay = setup.Replay(tape, prepared(tape), Impact(), episode_ns=setup.longest_ns(config))
+    at_once = config.model_copy(update=dict(ABLATIONS["zero_latency"].settings))
+    envs = [
+        replay.env(settings, parent(60, horizon_s)) for settings in (config, at_once) for horizon_s in config.horizons_s
+    ]
+    for seed in range(5):
+        assert len({env.reset(seed=seed)[1]["now_ns"] for env in envs}) == 1
 
 
 def test_the_change_of_an_ablation_is_paired_order_by_order():

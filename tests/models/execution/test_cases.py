@@ -93,6 +93,7 @@ def test_named_instruments_stand_for_the_study_and_missing_ones_are_told():
         "over 120 orders" in said.split("All instruments:")[0]
         and "over 240 orders" in said.split("All instruments:")[1]
     )
+    assert headline_verdict(own.clear(), "dqn", ["A.X", "B.X"]) == "Headline, named beforehand: A.X, B.X."
     assert headline_verdict(own, "dqn", [], ["C.X"]) == "Headline instruments C.X were named and not judged."
 
 
@@ -176,6 +177,7 @@ def test_the_benchmark_reads_every_tape_of_the_studies_and_tells_which_targets_h
     assert set(found["tapes"]["new A.X"]["cases"]) == {"A.X 60s 5%", "A.X 300s 5%"}
     assert set(found["tapes"]["old A.X"]["cases"]) == {"A.X"}
     assert found["held"]["passive"] == {"yes": 3, "no": 0, "unknown": 0}
+    assert found["held_headline"]["passive"] == {"yes": 2, "no": 0, "unknown": 0}
     assert all(one["p_holm"]["twap"] >= one["p_value"]["twap"] for one in found["tapes"].values())
     assert json.loads(json.dumps(found)) == found
     text = "\n".join(bench.lines_of("new A.X", found["tapes"]["new A.X"]))
