@@ -117,7 +117,7 @@ class MoveNoise:
 
 
 def _some(steps: Steps, rows: slice) -> Steps:
-    return Steps(*(column[rows] for column in steps))
+    return Steps(steps.states[rows], steps.actions[rows], steps.shares[rows], steps.moves[rows])
 
 
 def _blocks(n: int) -> list[slice]:

@@ -145,3 +145,12 @@ def test_random_actions_are_drawn_by_the_softmax_of_the_values_and_the_others_ar
     np.testing.assert_allclose(drawn, epsilon * chances + (1.0 - epsilon) * np.eye(4)[1], atol=0.015)
     even = np.bincount(trainer._actions(warm=True), minlength=4) / n
     np.testing.assert_allclose(even, 0.25, atol=0.015)
+
+
+def test_what_is_news_is_fitted_anew_as_the_memory_grows(monkeypatch):
+    sizes, fit = [], Learner.fit_news
+    monkeypatch.setattr(Learner, "fit_news", lambda self, seen: (sizes.append(len(seen.actions)), fit(self, seen)))
+    train_dqn(AlmgrenChrissWorld(AlmgrenChriss(), 4), DqnConfig(steps=2_000, layers=(8,), batch=40, train_every=20))
+    assert sizes[0] == 100 and sizes[-1] > 2_000 / 1.6
+    growth = np.array(sizes[1:]) / np.array(sizes[:-1])
+    assert (growth >= 1.5).all() and (growth < 1.7).all()
