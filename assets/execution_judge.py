@@ -145,7 +145,8 @@ def play_all(store: StudyStore, date: str, policy: Manifest) -> Played:
                 policies += fitted(store, date, parent, config)
             for market, env in markets.items():
                 orders = both_sides(config.eval_episodes, seed, own_blocks=market == "flow")
-                frames.append(evaluate(always(env), policies, orders, market, counterfactual=True, case=parent.case))
+                how: dict[str, Any] = {"case": parent.case, "block_ns": config.block_ns}
+                frames.append(evaluate(always(env), policies, orders, market, counterfactual=True, **how))
             switched += ablated(store, date, policy, parent, replay, policies)
     return Played(pl.concat(frames), pl.concat(switched) if switched else None, list(dict.fromkeys(sources)))
 
@@ -185,7 +186,7 @@ def ablated(
         env = replay.env(config.model_copy(update=dict(one.settings)), parent, **one.market())
         agents, _ = contenders(store, date, policy, one.without)
         orders = both_sides(config.eval_episodes, store.config.seed)
-        frames.append(evaluate(always(env), [*kept, *agents], orders, name, case=parent.case))
+        frames.append(evaluate(always(env), [*kept, *agents], orders, name, case=parent.case, block_ns=config.block_ns))
     return frames
 
 

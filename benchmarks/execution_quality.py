@@ -289,7 +289,8 @@ def _judged(
 
     oracle: list[Policy] = [Foresight(make(), known, concession_bps=concession_bps)] if known else []
     orders = both_sides(night.orders, night.store.config.seed, own_blocks=market == "flow")
-    return evaluate(lambda _: make(), [*policies, *oracle], orders, market, counterfactual=True, case=parent.case)
+    how: dict[str, Any] = {"case": parent.case, "block_ns": night.config.block_ns}
+    return evaluate(lambda _: make(), [*policies, *oracle], orders, market, counterfactual=True, **how)
 
 
 def _changes(rows: pl.DataFrame, switched: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, float]]:

@@ -17,6 +17,10 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+#: Horizons in a block of start times, where a study names no length.
+BLOCK_HORIZONS = 6
+
+
 class Case(NamedTuple):
     """Parent orders of one horizon and one size.
 
@@ -70,6 +74,8 @@ class Execution(Strict):
             is judged is the shortfall alone.
         train_steps: Environment steps each agent is trained for.
         eval_episodes: Parent orders per instrument, market and case in the evaluation; half of them on either side.
+        block_s: Length of the blocks of start times that the bootstrap draws together on a tape; by default six times
+            the longest horizon. Orders that overlap fall into one block or two neighbours.
         seeds: Training seeds; one agent each, every one of them judged.
         flow_minutes: Simulated minutes behind the realism report; with fewer than 100 a simulated market has too few
             returns over five minutes and fails what they are judged by.
@@ -116,6 +122,7 @@ class Execution(Strict):
     risk_aversion: float = Field(default=0.0, ge=0)
     train_steps: int = Field(default=20_000, ge=100)
     eval_episodes: int = Field(default=100, ge=2, multiple_of=2)
+    block_s: int | None = Field(default=None, ge=1)
     seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
     flow_minutes: int = Field(default=120, ge=1)
     generators: tuple[str, ...] = ()
@@ -160,6 +167,11 @@ class Execution(Strict):
         """Every horizon with every share, in the order they are stated."""
         pairs = [(horizon_s, share) for horizon_s in self.horizons_s for share in self.parent_shares]
         return tuple(Case(*pair, number) for number, pair in enumerate(pairs))
+
+    @property
+    def block_ns(self) -> int:
+        """Length of the blocks of start times, ns."""
+        return (self.block_s or BLOCK_HORIZONS * max(self.horizons_s)) * 1_000_000_000
 
     @property
     def simulates(self) -> bool:

@@ -20,7 +20,7 @@ from feeds.study_execution import Case
 from models.execution.no_order import SPLIT, NoOrderRun, no_order_run, split_shortfall
 from models.execution.protocol import ExecutionEnvLike, Info, MakeEnv, Observation, Policy
 
-#: Length of the blocks of start times where an episode names none, ns.
+#: Usual length of the blocks of start times, ns: half an hour.
 BLOCK_NS = 30 * 60 * 1_000_000_000
 #: Part of a mean shortfall, adding up to is_bps.
 PARTS = ("spread_bps", "timing_bps", "fees_bps")
@@ -53,7 +53,7 @@ class Episode:
     Attributes:
         seed: Of the environment; chooses the start and the market's randomness.
         side: 0 buys, 1 sells.
-        block: Orders of one block are drawn together by the bootstrap; empty: the half hour of the arrival.
+        block: Orders of one block are drawn together by the bootstrap; empty: by its arrival.
     """
 
     seed: int
@@ -83,6 +83,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     counterfactual: bool = False,
     case: Case | None = None,
+    block_ns: int = BLOCK_NS,
 ) -> pl.DataFrame:
     """Play every episode with every policy.
 
@@ -96,6 +97,7 @@ def evaluate(
             `models.execution.no_order.SPLIT`.
         case: Which of several cases the orders are of; rows of all of them may stand in one table, with the same
             number of episodes each.
+        block_ns: Length of the blocks of start times where an episode names none, ns.
 
     Returns:
         One row a policy and episode: ``market, policy, training_seed`` (null for a rule), ``episode`` (position in
@@ -119,7 +121,7 @@ def evaluate(
         starts = set()
         without = no_order_run(env, episode.seed, episode.side) if counterfactual else None
         for policy in policies:
-            record, start = _play(env, policy, episode, without)
+            record, start = _play(env, policy, episode, without, block_ns)
             starts.add(start)
             records.append({"market": market, "episode": first + number, **of_case, **record})
         if len(starts) > 1:
@@ -135,7 +137,7 @@ def evaluate(
 
 
 def _play(
-    env: ExecutionEnvLike, policy: Policy, episode: Episode, without: NoOrderRun | None
+    env: ExecutionEnvLike, policy: Policy, episode: Episode, without: NoOrderRun | None, block_ns: int
 ) -> tuple[dict[str, Any], tuple[int, int, float]]:
     infos, _ = play_through(env, policy, episode)
     info = infos[-1]
@@ -146,7 +148,7 @@ def _play(
         "seed": episode.seed,
         "symbol": str(info["symbol"]),
         "side": SIDES[int(info["side"])],
-        "block": episode.block or str(arrival_ns // BLOCK_NS),
+        "block": episode.block or str(arrival_ns // block_ns),
         "arrival_ns": arrival_ns,
         "inventory_path": [float(share) for share in info["inventory_path"]],
         **{name: float(info[name]) for name in ("is_bps", *PARTS, "completion", "maker_share")},

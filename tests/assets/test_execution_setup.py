@@ -52,6 +52,11 @@ def test_a_venue_with_a_schedule_charges_it_in_place_of_the_two_fees():
     assert task_of(free, Parent("A.X", 100, None, 0, 0, case=Case(300, 0.05))).fees is None
 
 
+def test_blocks_follow_the_longest_horizon_unless_the_study_says_how_long_they_are():
+    assert Execution(horizons_s=(60, 300)).block_ns == 1_800 * S
+    assert Execution(horizons_s=(60, 300), block_s=450).block_ns == 450 * S
+
+
 CASES = {"horizons_s": (60, 300), "parent_shares": (0.01, 0.1), "decisions": 5}
 
 

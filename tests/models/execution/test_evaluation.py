@@ -127,6 +127,8 @@ def test_orders_come_in_pairs_of_both_sides_and_blocks_follow_the_clock():
     assert orders[0].seed == orders[1].seed != orders[2].seed
     found = evaluate(lambda number: LinearImpactEnv(), [twap_taker()], orders)
     assert found["block"].to_list() == (found["arrival_ns"] // BLOCK_NS).cast(pl.String).to_list()
+    shorter = evaluate(LinearImpactEnv, [twap_taker()], both_sides(6, 1), block_ns=BLOCK_NS // 4)
+    assert shorter["block"].to_list() == (shorter["arrival_ns"] // (BLOCK_NS // 4)).cast(pl.String).to_list()
     assert [order.block for order in both_sides(4, 2, own_blocks=True)] == ["start 0", "start 0", "start 1", "start 1"]
 
 
