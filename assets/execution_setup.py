@@ -188,7 +188,7 @@ def parents_on(config: Execution, tape: Tape, flow: Any = None, generator: str =
     seconds = max(1.0, (int(stamps.max()) - int(stamps.min())) / NS_PER_S)  # type: ignore[arg-type]
     middle = sum(tape.bounds) // 2 // NS_PER_S * NS_PER_S
     mid = 0 if flow is None else int(opening_mid(tape.frame, middle))
-    sizes = [max(config.decisions, round(case.share * (lots * case.horizon_s / seconds))) for case in config.cases]
+    sizes = [max(1, round(case.share * (lots * case.horizon_s / seconds))) for case in config.cases]
     return [
         Parent(tape.symbol, size, flow, mid, middle, generator, tape.spec.tick_size, case=case)
         for case, size in zip(config.cases, sizes, strict=True)
