@@ -1,0 +1,110 @@
+"""Rollouts of PPO: what many environments do under a policy that stays as it is.
+
+Here: playing. Not here: learning from it (ppo_learner.py), when which policy plays (ppo.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.execution.config import PpoConfig
+from models.execution.ppo_heads import Head
+from models.execution.ppo_learner import ACTOR, new_nets
+from models.execution.protocol import Observation, VectorEnvLike
+from models.execution.shaping import Shaper
+from models.execution.training_log import EpisodeLog
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+
+class Rollout(NamedTuple):
+    """What n environments did in T steps.
+
+    Attributes:
+        states: (T + 1, n, k) float32; the last row is where the rollout stopped.
+        drawn: (T, n) int64 or (T, n, m) float32, actions as remembered.
+        rewards: (T, n) float64, shaped; a truncated episode's last is to be topped up by the value of ``cuts``.
+        ended: (T, n) bool.
+        shares: (T, n) share of the order open when the action was taken.
+        moves: (T, n) move of the mid in the step, bps.
+        cuts: (T, n) index and last observation (k,) of each truncated episode.
+        began: Environment steps before it.
+        player: (p,) parameters of the policy that played it.
+    """
+
+    states: Observation
+    drawn: Array
+    rewards: Floats
+    ended: npt.NDArray[np.bool_]
+    shares: Floats
+    moves: Floats
+    cuts: list[tuple[tuple[int, int], Observation]]
+    began: int
+    player: Tensor
+
+
+class Player:
+    """Plays rollouts, one at a time; shares nothing with the learner, so that both may work at once.
+
+    Args:
+        env: Environments stepped together.
+        head: What actions are.
+        config: Of the training.
+        random: Chance of the actions.
+
+    Attributes:
+        step: Environment steps done.
+        log: Episodes that ended.
+    """
+
+    def __init__(self, env: VectorEnvLike, head: Head, config: PpoConfig, random: np.random.Generator) -> None:
+        self.env, self.head, self.config, self.random, self.n = env, head, config, random, env.num_envs
+        self.nets = new_nets(int(env.single_observation_space.shape[0]), head, config)
+        self.log, self.shaper, self.step = EpisodeLog(self.n), Shaper(self.n), 0
+
+    def begin(self, seed: int) -> None:
+        """Start all environments afresh."""
+        seen, info = self.env.reset(seed=seed)
+        self.states = np.array(seen, dtype=np.float32)
+        self.shaper.start(info)
+        self.log.start()
+
+    def play(self, player: Tensor, mean: Tensor, scale: Tensor) -> Rollout:
+        """The next rollout.
+
+        Args:
+            player: (p,) parameters, which must stay as they are.
+            mean: (k,) of the observations, taken off.
+            scale: (k,) divided by.
+        """
+        # both are a thread's own
+        torch.set_num_threads(1)
+        with torch.inference_mode():
+            self.nets.parameters.copy_(player)
+            return self._play(player, mean.numpy(), scale.numpy())
+
+    def _play(self, player: Tensor, mean: Observation, scale: Observation) -> Rollout:
+        steps, began, spread = self.config.rollout, self.step, self.nets.parameters[: self.head.more]
+        noise = self.head.noise(steps, self.n, self.random)
+        states = np.empty((steps + 1, *self.states.shape), dtype=np.float32)
+        states[0] = self.states
+        rewards, shares, moves = np.empty((3, steps, self.n))
+        ended, cuts, drawn = np.empty((steps, self.n), dtype=np.bool_), [], []
+        for t in range(steps):
+            inputs = torch.from_numpy((states[t] - mean) / scale).to(self.nets.device)
+            drawn.append(self.head.draw(self.nets.of(ACTOR, inputs).cpu().numpy(), noise[t], spread))
+            states[t + 1], got, terminated, truncated, info = self.env.step(self.head.to_env(drawn[-1]))
+            np.logical_or(terminated, truncated, out=ended[t])
+            for place in np.flatnonzero(truncated > np.asarray(terminated)).tolist():
+                cuts.append(((t, place), np.array(info["final_obs"][place], dtype=np.float32)))
+            rewards[t], shares[t], moves[t] = self.shaper.step(got, ended[t], info)
+            self.log.step(got, ended[t], info, self.step)
+            self.step += self.n
+        self.states = states[-1]
+        return Rollout(states, np.stack(drawn), rewards, ended, shares, moves, cuts, began, player)
