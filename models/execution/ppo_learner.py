@@ -21,7 +21,8 @@ from torch import Tensor
 
 from feeds.errors import SchemaError
 from models.execution.config import PpoConfig
-from models.execution.networks import adam_of, array_of, set_adam
+from models.execution.flat_adam import FlatAdam
+from models.execution.networks import array_of
 from models.execution.ppo_heads import Gaussian, Head, Numbered
 from models.execution.ppo_policy import PpoPolicy
 from models.execution.protocol import Observation
@@ -78,8 +79,7 @@ class Learner:
         self.mean, self.scale = torch.zeros(width), torch.ones(width)
         if start is not None:
             self._load(start)
-        self.nets.parameters.grad = self.nets.gradient
-        self.optimiser = torch.optim.Adam([self.nets.parameters], lr=config.lr, eps=1e-5, fused=True)
+        self.optimiser = FlatAdam(self.nets.parameters)
 
     def _load(self, start: PpoPolicy) -> None:
         found = (*(weight.shape[0] for weight in start.weights), start.actions)
@@ -129,16 +129,15 @@ class Learner:
         logs = self.head.chances(self.nets.of(ACTOR, lesson.inputs), lesson.drawn, self.spread).logs
         pushed = lesson.pushed if played is None else lesson.pushed * (logs - played).exp_().clamp_(max=MOST_WEIGHT)
         lesson = lesson._replace(logs=logs, pushed=pushed)
-        for group in self.optimiser.param_groups:
-            group["lr"] = config.lr * (1.0 - done * (1.0 - config.lr_last))
-        entropy_weight, parts = config.entropy * (1.0 - done) ** 2, max(1, round(count / config.batch))
+        lr, entropy_weight = config.lr * (1.0 - done * (1.0 - config.lr_last)), config.entropy * (1.0 - done) ** 2
+        parts = max(1, round(count / config.batch))
         for _ in range(config.epochs):
             order = torch.from_numpy(random.permutation(count)).to(self.device)
             for batch in zip(*(column[order].chunk(parts) for column in lesson), strict=True):
-                if self.update(Lesson(*batch), entropy_weight):
+                if self.update(Lesson(*batch), lr, entropy_weight):
                     return
 
-    def update(self, batch: Lesson, entropy_weight: float) -> bool:
+    def update(self, batch: Lesson, lr: float, entropy_weight: float) -> bool:
         """One step of Adam; whether the policy has moved too far instead."""
         outputs, told = self.nets.forward(batch.inputs)
         found = self.head.chances(outputs, batch.drawn, self.spread)
@@ -156,7 +155,7 @@ class Learner:
         cut = self.nets.edges[CRITIC]
         for part in (self.nets.gradient[:cut], self.nets.gradient[cut:]):
             part *= (self.config.gradient_norm / (part.norm() + 1e-6)).clamp_(max=1.0)
-        self.optimiser.step()
+        self.optimiser.step(self.nets.gradient, lr)
         return False
 
     def _by_log(self, ratio: Tensor, pushed: Tensor) -> Tensor:
@@ -185,13 +184,13 @@ class Learner:
     def saved(self) -> dict[str, Array]:
         """All of the learner, for a checkpoint."""
         scales = {"mean": self.mean.numpy(), "scale": self.scale.numpy()}
-        return {"parameters": array_of(self.nets.parameters), **scales, **adam_of(self.optimiser)}
+        return {"parameters": array_of(self.nets.parameters), **scales, **self.optimiser.saved()}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put back what `saved` told."""
         self.nets.parameters.copy_(torch.from_numpy(arrays["parameters"]))
         self.mean, self.scale = torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["scale"])
-        set_adam(self.optimiser, arrays)
+        self.optimiser.restore(arrays)
 
 
 def head_of(space: Any) -> Head:

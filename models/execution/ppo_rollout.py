@@ -16,7 +16,7 @@ from models.execution.config import PpoConfig
 from models.execution.ppo_heads import Head
 from models.execution.ppo_learner import ACTOR, new_nets
 from models.execution.protocol import Observation, VectorEnvLike
-from models.execution.shaping import Shaper
+from models.execution.shaping import Shaped, Shaper
 from models.execution.training_log import EpisodeLog
 
 Array = npt.NDArray[Any]
@@ -47,6 +47,29 @@ class Rollout(NamedTuple):
     cuts: list[tuple[tuple[int, int], Observation]]
     began: int
     player: Tensor
+
+
+class _Told(NamedTuple):
+    """What a rollout's steps told, (T, n) each, gone through once it was played: a call a step would cost more."""
+
+    rewards: Floats
+    shares: Floats
+    drifts: Floats
+    costs: Floats
+    ended: npt.NDArray[np.bool_]
+    known: set[str]
+
+    @classmethod
+    def of(cls, steps: int, n: int) -> _Told:
+        return cls(*np.zeros((4, steps, n)), np.zeros((steps, n), np.bool_), set())
+
+    def note(self, t: int, rewards: Array, info: dict[str, Any]) -> None:
+        self.rewards[t] = rewards
+        # nothing a step where an environment does not tell
+        for name, target in (("remaining_share", self.shares), ("drift_bps", self.drifts), ("is_bps", self.costs)):
+            if name in info:
+                target[t] = info[name]
+                self.known.add(name)
 
 
 class Player:
@@ -83,28 +106,43 @@ class Player:
             mean: (k,) of the observations, taken off.
             scale: (k,) divided by.
         """
-        # both are a thread's own
-        torch.set_num_threads(1)
+        torch.set_num_threads(1)  # a thread's own
         with torch.inference_mode():
             self.nets.parameters.copy_(player)
-            return self._play(player, mean.numpy(), scale.numpy())
+            # scales become part of the first layer
+            first = self.nets.layers[ACTOR][0]
+            first.weight.div_(scale.to(self.nets.device))
+            first.bias.sub_(first.weight @ mean.to(self.nets.device))
+            return self._play(player)
 
-    def _play(self, player: Tensor, mean: Observation, scale: Observation) -> Rollout:
+    def _play(self, player: Tensor) -> Rollout:
         steps, began, spread = self.config.rollout, self.step, self.nets.parameters[: self.head.more]
-        noise = self.head.noise(steps, self.n, self.random)
+        noise, told = self.head.noise(steps, self.n, self.random), _Told.of(steps, self.n)
         states = np.empty((steps + 1, *self.states.shape), dtype=np.float32)
         states[0] = self.states
-        rewards, shares, moves = np.empty((3, steps, self.n))
-        ended, cuts, drawn = np.empty((steps, self.n), dtype=np.bool_), [], []
+        cuts, drawn = [], []
         for t in range(steps):
-            inputs = torch.from_numpy((states[t] - mean) / scale).to(self.nets.device)
-            drawn.append(self.head.draw(self.nets.of(ACTOR, inputs).cpu().numpy(), noise[t], spread))
+            outputs = self.nets.of(ACTOR, torch.from_numpy(states[t]).to(self.nets.device))
+            drawn.append(self.head.draw(outputs.cpu().numpy(), noise[t], spread))
             states[t + 1], got, terminated, truncated, info = self.env.step(self.head.to_env(drawn[-1]))
-            np.logical_or(terminated, truncated, out=ended[t])
-            for place in np.flatnonzero(truncated > np.asarray(terminated)).tolist():
-                cuts.append(((t, place), np.array(info["final_obs"][place], dtype=np.float32)))
-            rewards[t], shares[t], moves[t] = self.shaper.step(got, ended[t], info)
-            self.log.step(got, ended[t], info, self.step)
+            np.logical_or(terminated, truncated, out=told.ended[t])
+            told.note(t, got, info)
+            if np.any(truncated):
+                for place in np.flatnonzero(truncated & ~np.asarray(terminated)).tolist():
+                    cuts.append(((t, place), np.array(info["final_obs"][place], dtype=np.float32)))
             self.step += self.n
         self.states = states[-1]
-        return Rollout(states, np.stack(drawn), rewards, ended, shares, moves, cuts, began, player)
+        self._log(told, began)
+        shaped = Shaped(told.rewards, told.shares, told.drifts)
+        if {"remaining_share", "drift_bps"} <= told.known:
+            shaped = self.shaper.steps(told.rewards, told.ended, told.shares, told.drifts)
+        return Rollout(
+            states, np.stack(drawn), shaped.rewards, told.ended, shaped.shares, shaped.moves, cuts, began, player
+        )
+
+    def _log(self, told: _Told, began: int) -> None:
+        if "is_bps" in told.known:
+            self.log.steps(told.ended, told.costs, began)
+            return
+        for t, (rewards, ended) in enumerate(zip(told.rewards, told.ended, strict=True)):
+            self.log.step(rewards, ended, {}, began + t * self.n)

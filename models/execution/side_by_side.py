@@ -26,9 +26,10 @@ Single = npt.NDArray[np.float32]
 
 
 class _Layer(NamedTuple):
-    """Views of one network's layer in the vectors: (outputs, inputs) and (outputs,), and the same of the gradient."""
+    """Views of one network's layer in the vectors: (outputs, inputs), turned, and (outputs,); and of the gradient."""
 
     weight: Tensor
+    turned: Tensor
     bias: Tensor
     weight_gradient: Tensor
     bias_gradient: Tensor
@@ -69,7 +70,9 @@ class SideBySide:
         for inputs, outputs in pairwise((self.width, *self.hidden, last)):
             cut, end = at + inputs * outputs, at + (inputs + 1) * outputs
             weight, bias = self.parameters[at:cut].view(outputs, inputs), self.parameters[cut:end]
-            found.append(_Layer(weight, bias, self.gradient[at:cut].view(outputs, inputs), self.gradient[cut:end]))
+            found.append(
+                _Layer(weight, weight.t(), bias, self.gradient[at:cut].view(outputs, inputs), self.gradient[cut:end])
+            )
             at = end
         return found
 
@@ -98,9 +101,9 @@ class SideBySide:
         """Outputs (n, o) of one network, nothing kept."""
         x = inputs
         for layer in self.layers[place][:-1]:
-            x = torch.addmm(layer.bias, x, layer.weight.t()).tanh_()
+            x = torch.addmm(layer.bias, x, layer.turned).tanh_()
         last = self.layers[place][-1]
-        return torch.addmm(last.bias, x, last.weight.t())
+        return torch.addmm(last.bias, x, last.turned)
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """Outputs of every network for (n, ``width``) inputs, (n, o) each; what `backward` needs is kept."""
@@ -108,11 +111,11 @@ class SideBySide:
         before = [inputs] * len(self.layers)
         for depth, buffer in enumerate(kept):
             for place, layers in enumerate(self.layers):
-                torch.addmm(layers[depth].bias, before[place], layers[depth].weight.t(), out=buffer[place])
+                torch.addmm(layers[depth].bias, before[place], layers[depth].turned, out=buffer[place])
             buffer.tanh_()
             before = list(buffer)
         return [
-            torch.addmm(layers[-1].bias, last, layers[-1].weight.t())
+            torch.addmm(layers[-1].bias, last, layers[-1].turned)
             for layers, last in zip(self.layers, before, strict=True)
         ]
 

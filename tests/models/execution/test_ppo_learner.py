@@ -10,11 +10,14 @@ import torch
 from torch import nn
 
 from models.execution.config import PpoConfig
+from models.execution.flat_adam import EPSILON, FlatAdam
 from models.execution.networks import dense, linears
 from models.execution.ppo import _Trainer, train_ppo
 from models.execution.ppo_heads import Gaussian, Numbered
 from models.execution.ppo_learner import ACTOR, CRITIC, MOST_WEIGHT, Learner, Lesson
+from models.execution.shaping import Shaper
 from models.execution.side_by_side import SideBySide
+from models.execution.training_log import EpisodeLog
 from models.execution.worlds import AlmgrenChriss, AlmgrenChrissWorld
 
 CPU = torch.device("cpu")
@@ -95,7 +98,7 @@ def test_an_update_follows_the_gradient_of_the_clipped_objective(head, value_cli
     learner, batch = learner_and_batch(head, config)
     actor, critic = modules(learner.nets)
     spread = learner.spread.clone().requires_grad_()
-    assert not learner.update(batch, entropy_weight=0.07)
+    assert not learner.update(batch, 1e-3, 0.07)
 
     if isinstance(head, Numbered):
         law = torch.distributions.Categorical(logits=actor(batch.inputs))
@@ -121,10 +124,22 @@ def test_an_update_follows_the_gradient_of_the_clipped_objective(head, value_cli
         close(nets.gradient[: head.more], spread.grad)
 
 
+def test_adam_on_one_vector_does_what_that_of_torch_does():
+    random = torch.Generator().manual_seed(2)
+    ours, theirs = torch.ones(50), torch.ones(50, requires_grad=True)
+    flat_adam, twin = FlatAdam(ours), torch.optim.Adam([theirs], eps=EPSILON)
+    for lr in (0.1, 0.1, 0.03, 0.01):
+        theirs.grad = torch.randn(50, generator=random)
+        flat_adam.step(theirs.grad, lr)
+        twin.param_groups[0]["lr"] = lr
+        twin.step()
+        torch.testing.assert_close(ours, theirs.detach())
+
+
 def test_gradients_of_policy_and_value_are_shortened_apart():
     config = dataclasses.replace(CONFIG, gradient_norm=1e-3)
     learner, batch = learner_and_batch(Numbered(5), config)
-    learner.update(batch._replace(wanted=1e6 * batch.wanted), entropy_weight=0.0)
+    learner.update(batch._replace(wanted=1e6 * batch.wanted), 1e-3, 0.0)
     cut = learner.nets.edges[CRITIC]
     for part in (learner.nets.gradient[:cut], learner.nets.gradient[cut:]):
         assert float(part.norm()) == pytest.approx(1e-3, rel=1e-3)
@@ -137,7 +152,7 @@ def test_steps_another_policy_played_are_weighted_by_the_ratio_of_the_chances(he
         learner, lesson = learner_and_batch(head, dataclasses.replace(CONFIG, epochs=1, batch=60))
         logs = head.chances(learner.nets.of(ACTOR, lesson.inputs), lesson.drawn, learner.spread).logs
         seen = []
-        learner.update = lambda batch, weight, seen=seen: seen.append(batch)
+        learner.update = lambda batch, lr, weight, seen=seen: seen.append(batch)
         # half as likely, or a fifth: then the weight is 2, and 5 but for its limit
         factor = torch.where(torch.arange(60) % 2 == 0, 2.0, 5.0)
         given = {"none": None, "same": logs, "other": logs - factor.log()}[played]
@@ -199,3 +214,24 @@ def test_what_goes_wrong_in_a_rollout_played_ahead_is_raised():
     failing.left = 3 * AHEAD.rollout
     with pytest.raises(RuntimeError, match="the market is closed"):
         train_ppo(failing, AHEAD)
+
+
+def test_a_rollout_is_shaped_and_logged_as_its_steps_are_one_by_one():
+    random, n, steps = np.random.default_rng(3), 4, 12
+    rewards, shares, drifts, costs = random.normal(size=(4, steps, n))
+    ended = random.random((steps, n)) < 0.3
+    one_by_one, at_once = (Shaper(n), EpisodeLog(n)), (Shaper(n), EpisodeLog(n))
+    start = {"remaining_share": np.ones(n), "drift_bps": np.zeros(n)}
+    for shaper, _ in (one_by_one, at_once):
+        shaper.start(start)
+    for part in (slice(0, 5), slice(5, steps)):
+        found = at_once[0].steps(rewards[part], ended[part], shares[part], drifts[part])
+        at_once[1].steps(ended[part], costs[part], part.start * n)
+        for k, t in enumerate(range(part.start, part.stop)):
+            info = {"remaining_share": shares[t], "drift_bps": drifts[t], "is_bps": costs[t]}
+            wanted = one_by_one[0].step(rewards[t], ended[t], info)
+            one_by_one[1].step(rewards[t], ended[t], info, t * n)
+            for column, values in zip(found, wanted, strict=True):
+                np.testing.assert_array_equal(column[k], values)
+    assert at_once[1].learning().equals(one_by_one[1].learning())
+    assert at_once[1].ended().shape == (ended.sum(), 2)
