@@ -22,7 +22,7 @@ from torch import Tensor
 from feeds.errors import SchemaError
 from models.execution.config import PpoConfig
 from models.execution.flat_adam import FlatAdam
-from models.execution.networks import array_of
+from models.execution.networks import array_of, shorten
 from models.execution.ppo_heads import Gaussian, Head, Numbered
 from models.execution.ppo_policy import PpoPolicy
 from models.execution.protocol import Observation
@@ -154,7 +154,7 @@ class Learner:
         # apart: large errors of the value must not shorten the policy's step
         cut = self.nets.edges[CRITIC]
         for part in (self.nets.gradient[:cut], self.nets.gradient[cut:]):
-            part *= (self.config.gradient_norm / (part.norm() + 1e-6)).clamp_(max=1.0)
+            shorten(part, self.config.gradient_norm)
         self.optimiser.step(self.nets.gradient, lr)
         return False
 
