@@ -2,13 +2,15 @@
 
 64 orders at once at 100 messages a step (execution_env.py: AMZN where the file is here, else a simulated day), networks
 of 64-64. End to end is everything: sampling, learning, scales, logs. Wall time, best of a few short runs in turn with
-what they are set beside, since other processes slow all of them alike. PPO goes through every rollout four times (never
-stopped by divergence), `OVERLAP` plays ahead in a second thread.
+what they are set beside, since other processes slow all of them alike; ``*_cpu`` are steps a second of processor time.
 
+- ``ppo_*``: four epochs, never stopped by divergence. Designs: ``one_thread``, ``two_threads`` (the environments are
+  stepped by two), ``ahead`` (the next rollout is played while one is learned from, a lag of one update), ``ahead_two``
+  (both). ``ppo_env_steps_per_s`` is the fastest, ``ppo_design`` its name.
 - ``learner_ceiling_per_s``: updates only, on a remembered rollout, in plain torch code: same layers, epochs and batch.
-- ``env_alone_per_s``: the environments with random actions, one core.
-- ``sb3_*``: stable-baselines3 on the same environments, layers, epochs, batch and rollout (stable_baselines_peer.py);
-  ``bound``: the ratio if everything but the environments were free and they ran on all of two cores.
+- ``env_alone_per_s``: the environments with random actions, one thread.
+- ``sb3_*``: stable-baselines3 on the same environments (two threads), layers, epochs, batch and rollout
+  (stable_baselines_peer.py); ``bound``: the ratio if all but the environments cost nothing and they ran on two cores.
 - ``ten_seeds_s``: ten seeds of both agents with a night's settings (two workers, processes), on a replay an agent.
 
 Here: `run`. Not here: what agents learn (known_answers.py, execution_quality.py).
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
     from benchmarks.execution_env import Setting
     from sim.vector_env import ExecutionVectorEnv
 
-PPO = PpoConfig(rollout=64, batch=1024, kl_stop=0.0, overlap=True, steps=1 << 17)
-#: Of the ratio where updates are small, as libraries have them by default.
+PPO = PpoConfig(rollout=64, batch=1024, kl_stop=0.0, steps=1 << 16)
+#: Name of a design -> whether it plays ahead, threads of the environments.
+DESIGNS = {"one_thread": (False, 1), "two_threads": (False, 2), "ahead": (True, 1), "ahead_two": (True, 2)}
+#: Batch of the second comparison, where single updates are small, as libraries have them by default.
 SMALL_BATCH = 64
 DQN = DqnConfig(steps=6_000, warm_up=0.1)
 _REPEATS = 3
@@ -57,33 +61,41 @@ def run() -> dict[str, Any]:
 
 
 def ppo_figures(setting: Setting, config: PpoConfig) -> dict[str, Any]:
-    """Own PPO, played ahead and in turn, the learner's ceiling, the environments alone, stable-baselines3."""
-    ahead, turn, ceilings, alone = [], [], [], []
-    theirs = peer.ppo(_vector(setting), config) if peer.is_here() else None
-    sb3 = []
-    lesson = _remembered(setting, config)
+    """Own PPO by all designs, the learner's ceiling, the environments alone, stable-baselines3."""
+    envs = {threads: _vector(setting, threads) for threads in (1, 2)}
+    theirs = peer.ppo(_vector(setting, 2), config) if peer.is_here() else None
+    lesson, rates = _remembered(setting, config), dict[str, list[float]]()
+
+    def note(name: str, rate: float) -> None:
+        rates.setdefault(name, []).append(rate)
+
     for _ in range(_REPEATS):
-        ahead.append(_ppo_rate(setting, config))
-        turn.append(_ppo_rate(setting, replace(config, overlap=False)))
-        ceilings.append(torch_ceiling(lesson, config))
-        alone.append(_alone_rate(setting))
+        for design, (overlap, threads) in DESIGNS.items():
+            wall, cpu = _ppo_rates(envs[threads], replace(config, overlap=overlap))
+            note(design, wall)
+            note(f"{design}_cpu", cpu)
+        note("ceiling", torch_ceiling(lesson, config))
+        note("alone", _alone_rate(setting))
         if theirs is not None:
-            sb3.append(peer.steps_per_s(theirs, config.steps // 4, 1))
-    best = max(ahead)
+            note("sb3", peer.steps_per_s(theirs, config.steps // 4, 1))
+    best = {name: max(values) for name, values in rates.items()}
+    design = max(DESIGNS, key=lambda name: best[name])
+    own = {name: value for name, value in best.items() if name.removesuffix("_cpu") in DESIGNS}
     return {
-        "ppo_env_steps_per_s": round(best),
-        "ppo_in_turn_env_steps_per_s": round(max(turn)),
-        "learner_ceiling_per_s": round(max(ceilings)),
-        "learner_ceiling_fraction": round(best / max(ceilings), 3),
-        "env_alone_per_s": round(max(alone)),
-        **_beside("ppo", best, sb3, max(alone)),
+        "ppo_env_steps_per_s": round(best[design]),
+        "ppo_design": design,
+        **{f"ppo_{name}_per_s": round(value) for name, value in own.items()},
+        "learner_ceiling_per_s": round(best["ceiling"]),
+        "learner_ceiling_fraction": round(best[design] / best["ceiling"], 3),
+        "env_alone_per_s": round(best["alone"]),
+        **_beside("ppo", best[design], rates.get("sb3", []), best["alone"]),
     }
 
 
 def dqn_figures(setting: Setting, config: DqnConfig) -> dict[str, Any]:
     """Own DQN and that of stable-baselines3, an update every ``train_every`` environment steps."""
     ours, sb3 = [], []
-    theirs = peer.dqn(_vector(setting), config) if peer.is_here() else None
+    theirs = peer.dqn(_vector(setting, 2), config) if peer.is_here() else None
     for _ in range(_REPEATS):
         ours.append(_dqn_rate(setting, config))
         if theirs is not None:
@@ -98,17 +110,19 @@ def _beside(name: str, ours: float, sb3: list[float], alone: float | None) -> di
     return found | ({f"sb3_{name}_bound": round(2 * alone / max(sb3), 2)} if alone else {})
 
 
-def _vector(setting: Setting) -> ExecutionVectorEnv:
+def _vector(setting: Setting, threads: int = 1) -> ExecutionVectorEnv:
     from sim.vector_env import ExecutionVectorEnv
 
-    return ExecutionVectorEnv(setting.make(), ENVS, setting.task)
+    return ExecutionVectorEnv(setting.make(), ENVS, setting.task, threads=threads)
 
 
-def _ppo_rate(setting: Setting, config: PpoConfig) -> float:
+def _ppo_rates(env: ExecutionVectorEnv, config: PpoConfig) -> tuple[float, float]:
+    """Steps a second of wall and of processor time."""
     from models.execution.ppo import train_ppo
 
-    env = _vector(setting)
-    return config.steps / _seconds(lambda: train_ppo(env, config))
+    before = time.process_time()
+    seconds = _seconds(lambda: train_ppo(env, config))
+    return config.steps / seconds, config.steps / (time.process_time() - before)
 
 
 def _dqn_rate(setting: Setting, config: DqnConfig) -> float:
@@ -192,8 +206,12 @@ def torch_ceiling(remembered: Any, config: PpoConfig, rollouts: int = 4) -> floa
                     nn.utils.clip_grad_norm_(parameters, 0.5)
                     optimiser.step()
 
+        def several() -> None:
+            for _ in range(rollouts):
+                learn()
+
         learn()
-        return rollouts * count / _seconds(lambda: [learn() for _ in range(rollouts)])
+        return rollouts * count / _seconds(several)
 
 
 def ten_seeds(executor: str = "processes", workers: int = NIGHT_WORKERS, seeds: int = NIGHT_SEEDS) -> float:

@@ -61,7 +61,8 @@ class _Told(NamedTuple):
 
     @classmethod
     def of(cls, steps: int, n: int) -> _Told:
-        return cls(*np.zeros((4, steps, n)), np.zeros((steps, n), np.bool_), set())
+        rewards, shares, drifts, costs = np.zeros((4, steps, n))
+        return cls(rewards, shares, drifts, costs, np.zeros((steps, n), np.bool_), set())
 
     def note(self, t: int, rewards: Array, info: dict[str, Any]) -> None:
         self.rewards[t] = rewards
