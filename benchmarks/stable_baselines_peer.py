@@ -110,8 +110,11 @@ def dqn(env: VectorEnvLike, config: DqnConfig) -> Callable[[int], float]:
 
 
 def _timed(model: Any) -> Callable[[int], float]:
+    from models.execution.networks import one_thread
+
     def train(steps: int) -> float:
-        with warnings.catch_warnings():
+        # on several threads networks this small are slower, and far slower beside other processes
+        with one_thread(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             started = time.perf_counter()
             model.learn(steps, reset_num_timesteps=False)
