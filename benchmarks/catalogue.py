@@ -27,6 +27,7 @@ _MODULES = {
     "qrm_agents": "agents on the published queue-reactive task: double DQN beside its table, what goes past it",
     "replay_facts": "what replays of real tapes must reproduce: book files, matches, tickers",
     "replay_market": "tapes as markets: preparation, bytes a row, resets, steps; impact measured on each",
+    "rl_training": "agents trained in 64 replays at 100 messages a step: steps a second, beside stable-baselines3",
     "sentiment": "headline scoring: texts a second, macro-F1 where the labelled headlines are here",
 }
 

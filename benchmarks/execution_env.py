@@ -141,9 +141,14 @@ def linear_setting() -> Setting:
     )
 
 
+def orders_setting() -> Setting:
+    """A tape of single orders: AMZN where the file is here, else a simulated day."""
+    return _replay(*(_lobster() or _simulated()), lots=2_000, opening=1_000)
+
+
 def tape_settings() -> dict[str, Setting]:
-    """``tape``: AMZN by single orders where the file is here, else a simulated day; Binance where it is here."""
-    settings = {"tape": _replay(*(_lobster() or _simulated()), lots=2_000, opening=1_000)}
+    """``tape``: the one of single orders; Binance's by levels and by quotes where it is here."""
+    settings = {"tape": orders_setting()}
     for name, actions in (("levels", ("L", "T", "R")), ("quotes", ("Q", "T"))):
         source = _binance(actions)
         if source is not None:

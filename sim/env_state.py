@@ -14,6 +14,7 @@ from sim.fees import FEE_COLUMNS
 from sim.forecast_series import Forecasts
 from sim.market import DEPTHS, FILL_COLUMNS, OWN_COLUMNS, VIEW
 from sim.observation import ALL_HIGH, ALL_LOW, OBSERVATION, ObservationSet
+from sim.stacked import rows_of
 
 #: Places of `Settings.whole`, int64.
 HORIZON_NS, DECISIONS, PARENT, LATENCY_NS, INCREMENT, END_NS, NEEDS_DEPTHS, FURTHER = range(8)
@@ -170,4 +171,13 @@ def new_episodes(n: int, task: ExecutionTask, wanted: ObservationSet) -> Episode
         np.zeros(ALL_LOW.size, np.float32),
         np.zeros((OWN_AT_ONCE, OWN_COLUMNS), np.int64),
         np.zeros((FILLS_AT_ONCE, FILL_COLUMNS), np.int64),
+    )
+
+
+def part_of(episodes: Episodes, rows: slice) -> Episodes:
+    """Views of some rows, with scratch of their own: parts may be played at the same time."""
+    shared, scratch = Episodes._fields[:-3], Episodes._fields[-3:]
+    return Episodes(
+        *(rows_of(getattr(episodes, name), rows) for name in shared),
+        *(getattr(episodes, name).copy() for name in scratch),
     )

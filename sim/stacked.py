@@ -3,7 +3,7 @@
 A kernel that moves many markets needs them in one argument whose type does not depend on their number. A row of the
 stack has the type of a single state, so the kernels of one market work on it as they are, and nothing is copied.
 
-Here: `stack`, `as_stack`, `row_of`, `bound`. Not here: the states (sim/flow_state.py and others).
+Here: `stack`, `as_stack`, `rows_of`, `row_of`, `bound`. Not here: the states (sim/flow_state.py and others).
 """
 
 from __future__ import annotations
@@ -25,6 +25,13 @@ def stack(states: Sequence[Any]) -> Any:
     if isinstance(first, tuple):
         return type(first)(*(stack(parts) for parts in zip(*states, strict=True)))
     return np.stack(states)
+
+
+def rows_of(stacked: Any, rows: slice) -> Any:
+    """Views of some rows of a stack: a stack of the same type."""
+    if isinstance(stacked, tuple):
+        return type(stacked)(*(rows_of(part, rows) for part in stacked))
+    return stacked[rows]
 
 
 def as_stack(state: Any) -> Any:

@@ -10,6 +10,8 @@ Here: `ExecutionVectorEnv`. Not here: kernels (sim/env_kernel.py), one environme
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import gymnasium
@@ -43,6 +45,7 @@ from sim.env_state import (
     WELL,
     Last,
     new_episodes,
+    part_of,
     settings_of,
 )
 from sim.execution_actions import SliceActions, grid_instructions, grid_table, slice_instructions, space_of
@@ -51,7 +54,7 @@ from sim.forecast_series import Forecasts
 from sim.market import BUY, SELL
 from sim.market_kernels import KernelMarket
 from sim.observation import ObservationSet
-from sim.stacked import bound, stack
+from sim.stacked import bound, rows_of, stack
 
 #: Seeds and sides of so many episodes are drawn at once: the same numbers as one by one, in a tenth of the time.
 _DRAWN = np.tile([2**31, 2], 32)
@@ -80,9 +83,10 @@ class ExecutionVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, npt.NDArr
         actions: Continuous ones instead.
         observation: The terms that are seen.
         forecasts: Series the forecast terms read, point in time.
+        threads: Of this process that step, each a like part of the environments; results are the same.
 
     Raises:
-        StudyError: There is no environment.
+        StudyError: There is no environment, or no thread.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012  (Gymnasium's interface)
@@ -100,9 +104,11 @@ class ExecutionVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, npt.NDArr
         actions: SliceActions | None = None,
         observation: ObservationSet | None = None,
         forecasts: Forecasts | None = None,
+        threads: int = 1,
     ) -> None:
-        if num_envs < 1:
-            raise StudyError("number of environments", received=num_envs, expected="at least 1")
+        for name, number in (("environments", num_envs), ("threads", threads)):
+            if number < 1:
+                raise StudyError(f"number of {name}", received=number, expected="at least 1")
         self.num_envs, self.task, self.grid, self._actions = num_envs, task, grid or ActionGrid(), actions
         self.observation = wanted = observation or ObservationSet()
         self.single_action_space = space_of(actions or self.grid)
@@ -115,10 +121,16 @@ class ExecutionVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, npt.NDArr
         self._sides, self._wanted = np.zeros(num_envs, np.int64), np.zeros((num_envs, 3), np.int64)
         settings = settings_of(task, wanted, forecasts or Forecasts(), market.increment_ticks, form.end_ns)
         markets = stack([form.new_own() for _ in range(num_envs)])
-        self._arguments = (
-            form.shared, markets, settings, self._episodes, self._openings, self._sides, self._wanted,
-        )  # fmt: skip
-        self._play = bound(play, (*self._arguments, BEGIN))
+        edges = np.linspace(0, num_envs, min(threads, num_envs) + 1).astype(int).tolist()
+        self._parts = [
+            (
+                form.shared, rows_of(markets, rows), settings, part_of(self._episodes, rows), self._openings[rows],
+                self._sides[rows], self._wanted[rows],
+            )
+            for rows in (slice(begin, end) for begin, end in pairwise(edges))
+        ]  # fmt: skip
+        self._threads = ThreadPoolExecutor(len(self._parts) - 1) if len(self._parts) > 1 else None
+        self._play = bound(play, (*self._parts[0], BEGIN))
         self._bounds = self._action_table()
         self._random: list[np.random.Generator] = []
         self._drawn: list[list[int]] = [[] for _ in range(num_envs)]
@@ -206,11 +218,21 @@ class ExecutionVectorEnv(gymnasium.vector.VectorEnv[Observations, Any, npt.NDArr
         return self._episodes.observed.copy(), last.sums[:, REWARD].copy(), ended, self._never.copy(), self._info(ended)
 
     def _run(self, what: int) -> None:
-        if not self._play(*self._arguments, what):
+        others = [self._threads.submit(self._run_part, part, what) for part in self._parts[1:]] if self._threads else []
+        bad = self._run_part(self._parts[0], what) + sum(other.result() for other in others)
+        if not bad:
             return
         counts = self._episodes.counts
         row = int(np.flatnonzero(counts[:, STATUS] != WELL)[0])
         raise episode_error(counts[row], self._form.end_ns, self.task, self._wanted[row].tolist())
+
+    def _run_part(self, part: tuple[Any, ...], what: int) -> int:
+        return int(self._play(*part, what))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """End the threads."""
+        if self._threads is not None:
+            self._threads.shutdown()
 
     def _draw(self, row: int) -> None:
         """Choose the next episode of a row, as `ExecutionEnv.reset` does."""

@@ -109,6 +109,8 @@ class PpoConfig:
         seed: Of the initial weights, exploration, batches and episodes.
         device: Of torch.
         fresh_every: Rollouts between fresh starts of all environments, where a checkpoint can be kept; 0: never.
+        overlap: Play the next rollout in a thread of its own while one is learned from: faster on two cores, and every
+            rollout is learned from one update late (ppo.py).
 
     Raises:
         StudyError: A value is outside its range.
@@ -135,6 +137,7 @@ class PpoConfig:
     seed: int = 1
     device: str = "cpu"
     fresh_every: int = 0
+    overlap: bool = False
 
     def __post_init__(self) -> None:
         counts = (self.rollout, self.epochs, self.batch, self.steps, self.envs)

@@ -21,17 +21,18 @@ from torch import nn
 from feeds.errors import SchemaError
 from models.execution.config import DqnConfig
 from models.execution.dqn_policy import DqnPolicy
+from models.execution.flat_adam import FlatAdam
 from models.execution.move_noise import MoveNoise, Steps
 from models.execution.networks import (
-    adam_of,
     array_of,
     dense,
+    flattened,
     initialise,
     layers_of,
     linears,
-    set_adam,
     set_layers,
     set_weights,
+    shorten,
     weights_of,
 )
 from models.execution.protocol import Observation
@@ -89,9 +90,10 @@ class Learner:
         self.fixed = start is not None
         if start is not None:
             self._load(start, sizes)
-        self.target.load_state_dict(self.online.state_dict())
-        self.mean_net.load_state_dict(self.online.state_dict())
-        self.optimiser = torch.optim.Adam(self.online.parameters(), lr=config.lr, eps=1e-5, fused=True)
+        self.weights, self.target_weights, self.mean_weights = (flattened(getattr(self, name)) for name in _NETWORKS)
+        for other in (self.target_weights, self.mean_weights):
+            other.parameters.copy_(self.weights.parameters)
+        self.optimiser = FlatAdam(self.weights.parameters)
         self.updates = self.averaged = 0
 
     def _load(self, start: DqnPolicy, sizes: tuple[int, ...]) -> None:
@@ -177,23 +179,16 @@ class Learner:
         return summed, discounts, states
 
     def _descend(self, loss: torch.Tensor, done: float) -> None:
-        self.optimiser.zero_grad(set_to_none=True)
+        self.weights.gradient.zero_()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.online.parameters(), GRADIENT_NORM)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.lr * (1.0 - done * (1.0 - self.config.lr_last))
-        self.optimiser.step()
+        shorten(self.weights.gradient, GRADIENT_NORM)
+        self.optimiser.step(self.weights.gradient, self.config.lr * (1.0 - done * (1.0 - self.config.lr_last)))
         self.updates += 1
         if self.updates % self.config.target_every == 0:
-            self.target.load_state_dict(self.online.state_dict())
+            self.target_weights.parameters.copy_(self.weights.parameters)
         if done >= 1.0 - AVERAGED:
-            self._average()
-
-    def _average(self) -> None:
-        self.averaged += 1
-        with torch.no_grad():
-            for mean, new in zip(self.mean_net.parameters(), self.online.parameters(), strict=True):
-                mean.lerp_(new, 1.0 / self.averaged)
+            self.averaged += 1
+            self.mean_weights.parameters.lerp_(self.weights.parameters, 1.0 / self.averaged)
 
     def policy(self) -> DqnPolicy:
         """The averaged network, or the online one where nothing was averaged."""
@@ -206,7 +201,7 @@ class Learner:
 
     def saved(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """All of the learner, for a checkpoint: arrays, and the rest as JSON holds it."""
-        arrays = {"mean": self.mean.numpy(), "scale": self.scale.numpy(), **adam_of(self.optimiser)}
+        arrays = {"mean": self.mean.numpy(), "scale": self.scale.numpy(), **self.optimiser.saved()}
         for name in _NETWORKS:
             arrays |= weights_of(getattr(self, name), name)
         arrays |= {"news": self.news.coefficients, "news_weights": self.news.weights}
@@ -217,7 +212,7 @@ class Learner:
         """Put back what `saved` told."""
         for name in _NETWORKS:
             set_weights(getattr(self, name), name, arrays)
-        set_adam(self.optimiser, arrays)
+        self.optimiser.restore(arrays)
         self.mean, self.scale = torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["scale"])
         self.news.coefficients, self.news.weights = arrays["news"], arrays["news_weights"]
         self.reward_scale, self.fixed = float(state["reward_scale"]), bool(state["fixed"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -87,17 +87,25 @@ def set_weights(network: nn.Module, name: str, arrays: Mapping[str, Array]) -> N
             tensor.copy_(torch.from_numpy(arrays[f"{name}/{number}"]))
 
 
-def adam_of(optimiser: torch.optim.Adam) -> dict[str, Array]:
-    """State of Adam by ``adam/number/part``; nothing before the first step."""
-    state = optimiser.state_dict()["state"]
-    return {f"adam/{n}/{part}": array_of(value) for n, parts in state.items() for part, value in parts.items()}
+class Flat(NamedTuple):
+    """A network's parameters and their gradient, (p,) each, of which its tensors are views."""
+
+    parameters: torch.Tensor
+    gradient: torch.Tensor
 
 
-def set_adam(optimiser: torch.optim.Adam, arrays: Mapping[str, Array]) -> None:
-    """Put back what `adam_of` told."""
-    told = optimiser.state_dict()
-    for name, value in arrays.items():
-        if name.startswith("adam/"):
-            _, number, part = name.split("/")
-            told["state"].setdefault(int(number), {})[part] = torch.from_numpy(value)
-    optimiser.load_state_dict(told)
+def flattened(network: nn.Module) -> Flat:
+    """Move the parameters into one vector and their gradients into another, so that one call changes all of them."""
+    parts = list(network.parameters())
+    flat = torch.cat([part.detach().ravel() for part in parts])
+    found, at = Flat(flat, torch.zeros_like(flat)), 0
+    for part in parts:
+        rows = slice(at, at + part.numel())
+        part.data, part.grad = (vector[rows].view_as(part) for vector in found)
+        at = rows.stop
+    return found
+
+
+def shorten(gradient: torch.Tensor, longest: float) -> None:
+    """Scale a vector to at most this length."""
+    gradient *= (longest / (gradient.norm() + 1e-6)).clamp_(max=1.0)

@@ -81,3 +81,19 @@ class Shaper:
         shaped = Shaped(rewards + after - before, self.shares.copy(), drifts - self.drifts)
         self.shares, self.drifts = np.where(ended, 1.0, shares), np.where(ended, 0.0, drifts)
         return shaped
+
+    def steps(self, rewards: Floats, ended: npt.NDArray[np.bool_], shares: Floats, drifts: Floats) -> Shaped:
+        """Shape the rewards of T steps as `step` does one after the other, (T, n) each.
+
+        Args:
+            rewards: Of the environments.
+            ended: Episodes that ended with each step.
+            shares: ``remaining_share`` of each step's info.
+            drifts: ``drift_bps`` of each step's info.
+        """
+        goes_on = ~ended
+        shares_then = np.concatenate([self.shares[None], np.where(goes_on, shares, 1.0)])
+        drifts_then = np.concatenate([self.drifts[None], np.where(goes_on, drifts, 0.0)])
+        after, before = np.where(goes_on, -drifts * shares, 0.0), -drifts_then[:-1] * shares_then[:-1]
+        self.shares, self.drifts = shares_then[-1], drifts_then[-1]
+        return Shaped(rewards + after - before, shares_then[:-1], drifts - drifts_then[:-1])

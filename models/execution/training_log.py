@@ -48,6 +48,16 @@ class EpisodeLog:
             self._parts.append(np.stack([done + 1.0 + places, costs[places]], axis=1))
             self._returns[places] = 0.0
 
+    def steps(self, ended: npt.NDArray[np.bool_], costs: Floats, done: int) -> None:
+        """Note the episodes that ended in T steps of environments that tell ``is_bps``, as `step` does one by one.
+
+        Args:
+            ended: (T, n).
+            costs: (T, n) ``is_bps`` where one ended.
+            done: Environment steps before them.
+        """
+        self._parts.append(np.stack([done + 1.0 + np.flatnonzero(ended), costs[ended]], axis=1))
+
     def ended(self) -> Floats:
         """(m, 2): environment steps done, shortfall in bps."""
         return np.concatenate(self._parts) if self._parts else np.zeros((0, 2))

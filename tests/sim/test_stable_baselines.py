@@ -49,3 +49,29 @@ def _plays(model, env):
         observation, _, ended, _, info = env.step(action)
     assert np.isfinite(info["is_bps"])
     assert info["completion"] == 1
+
+
+def test_many_at_once_are_the_same_behind_its_interface_of_many():
+    from benchmarks.stable_baselines_peer import adapted, ppo
+    from models.execution.config import PpoConfig
+    from sim.vector_env import ExecutionVectorEnv
+
+    env, twin = (ExecutionVectorEnv(flow(), 5, TASK, GRID) for _ in range(2))
+    behind, random = adapted(env), np.random.default_rng(0)
+    behind.seed(3)
+    np.testing.assert_array_equal(behind.reset(), twin.reset(seed=3)[0])
+    ends = 0
+    for _ in range(20):
+        actions = random.integers(GRID.n, size=5)
+        seen, rewards, ended, told = behind.step(actions)
+        wanted = twin.step(actions)
+        np.testing.assert_array_equal(seen, wanted[0])
+        np.testing.assert_array_equal(rewards, wanted[1].astype(np.float32))
+        np.testing.assert_array_equal(ended, wanted[2])
+        for row in np.flatnonzero(ended):
+            ends += 1
+            np.testing.assert_array_equal(told[row]["terminal_observation"], wanted[4]["final_obs"][row])
+        assert all(not told[row] for row in np.flatnonzero(~ended))
+    assert ends > 5
+    train = ppo(env, PpoConfig(rollout=8, batch=20, epochs=1, layers=(4,)))
+    assert train(40) > 0.0

@@ -254,3 +254,27 @@ def test_a_grid_may_have_any_offsets():
     grid = ActionGrid(sizes=(1.0,), styles=(3, -4, "cross"))
     assert [grid.describe(action) for action in range(1, grid.n)] == ["3 inside 1 x", "4 behind 1 x", "cross 1 x"]
     assert grid.instruction(2, 100, 10) == (0, 10, -4)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 2 * N])
+def test_threads_that_share_the_rows_change_nothing(many, threads):
+    shared = vector(threads=threads)
+    np.testing.assert_array_equal(shared.reset(seed=4)[0], many.reset(seed=4)[0])
+    for (_, ours), (_, theirs) in zip(random_steps(shared, 30), random_steps(many, 30), strict=True):
+        for found, wanted in zip(ours[:4], theirs[:4], strict=True):
+            np.testing.assert_array_equal(found, wanted)
+        assert ours[4].keys() == theirs[4].keys()
+        for name in ours[4]:
+            np.testing.assert_array_equal(ours[4][name], theirs[4][name])
+    shared.close()
+
+
+def test_what_goes_wrong_in_a_row_of_another_thread_is_raised():
+    env = vector(threads=2)
+    env.reset(seed=0)
+    wanted = np.zeros((N, 3), np.int64)
+    wanted[-1, 0] = -1
+    with pytest.raises(StudyError):
+        env.execute(wanted)
+    with pytest.raises(StudyError, match="number of threads"):
+        vector(threads=0)

@@ -74,6 +74,16 @@ def test_ppo_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path, request):
     assert same(went_on, train_ppo(world(), PPO))
 
 
+def test_ppo_that_plays_ahead_ends_as_if_it_had_not_been_stopped(tmp_path):
+    config, target = dataclasses.replace(PPO, overlap=True), tmp_path / "ppo.npz"
+    with pytest.raises(Stopped):
+        train_ppo(world(), config, stop_after(1000), checkpoint=target)
+    told = []
+    went_on = train_ppo(world(), config, lambda done, total: told.append(done), checkpoint=target)
+    assert told[0] > PPO.fresh_every * PPO.rollout * 8
+    assert same(went_on, train_ppo(world(), config))
+
+
 def test_dqn_stopped_in_the_middle_ends_as_if_it_had_not_been(tmp_path):
     target = tmp_path / "dqn.npz"
     with pytest.raises(Stopped):

@@ -12,10 +12,12 @@ from models.execution.dqn_policy import Agent
 from models.execution.evaluation import both_sides, evaluate
 from models.execution.ppo import _Trainer, advantages, train_ppo
 from models.execution.ppo_heads import Gaussian, Numbered
+from models.execution.ppo_learner import ACTOR
 from models.execution.ppo_policy import PpoPolicy, in_range
 from models.execution.worlds import AlmgrenChriss, AlmgrenChrissWorld
 from tests.support.linear_impact_env import MULTIPLES, LinearImpactEnv
 
+NO_SPREAD = torch.zeros(0)
 SHORT = PpoConfig(steps=1500, rollout=16, batch=128, layers=(16,), envs=8)
 
 
@@ -110,31 +112,28 @@ def test_the_numpy_policy_says_what_the_network_that_was_trained_says():
     trainer = _Trainer(world(discrete=False), SHORT, None, None)
     for _ in range(3):
         trainer.advance()
-    states = trainer.states
-    with torch.no_grad():
-        wanted = trainer.actor(trainer._inputs(states)).numpy()
-    np.testing.assert_allclose(trainer.policy().outputs(states), wanted, atol=1e-5)
+    learner, states = trainer.learner, trainer.player.states
+    wanted = learner.nets.of(ACTOR, learner.inputs(states)).numpy()
+    np.testing.assert_allclose(learner.policy().outputs(states), wanted, atol=1e-5)
 
 
 def test_draws_follow_the_chances_that_are_told():
     random = np.random.default_rng(0)
     numbered, outputs = Numbered(3), torch.log(torch.tensor([[0.5, 0.3, 0.2]])).repeat(20_000, 1)
-    drawn = numbered.draw(outputs, numbered.noise(1, 20_000, random)[0])
+    drawn = numbered.draw(outputs.numpy(), numbered.noise(1, 20_000, random)[0], NO_SPREAD)
     np.testing.assert_allclose(np.bincount(drawn) / 20_000, [0.5, 0.3, 0.2], atol=0.015)
-    logs, entropy = numbered.log_chances(outputs, torch.from_numpy(drawn))
+    logs = numbered.chances(outputs, torch.from_numpy(drawn), NO_SPREAD).logs
     np.testing.assert_allclose(logs.exp().numpy(), np.array([0.5, 0.3, 0.2])[drawn], rtol=1e-5)
-    assert float(entropy) == pytest.approx(-np.sum(np.log([0.5, 0.3, 0.2]) * [0.5, 0.3, 0.2]), rel=1e-5)
 
 
 def test_a_continuous_action_has_the_chances_of_a_normal_one_and_the_range_of_the_space():
-    head = Gaussian(np.zeros(2, np.float32), np.array([4.0, 2.0], np.float32), 0.3)
+    head, spread = Gaussian(np.zeros(2, np.float32), np.array([4.0, 2.0], np.float32)), torch.tensor([0.3, 0.1]).log()
     outputs = torch.tensor([[0.1, -0.2]]).repeat(20_000, 1)
-    drawn = head.draw(outputs, head.noise(1, 20_000, np.random.default_rng(1))[0])
-    np.testing.assert_allclose(drawn.std(axis=0), 0.3, rtol=0.02)
-    twin = torch.distributions.Normal(outputs, 0.3)
-    logs, entropy = head.log_chances(outputs, torch.from_numpy(drawn))
-    torch.testing.assert_close(logs, twin.log_prob(torch.from_numpy(drawn)).sum(dim=1), rtol=1e-4, atol=1e-4)
-    assert float(entropy.detach()) == pytest.approx(float(twin.entropy()[0].sum()), rel=1e-5)
+    drawn = head.draw(outputs.numpy(), head.noise(1, 20_000, np.random.default_rng(1))[0], spread)
+    np.testing.assert_allclose(drawn.std(axis=0), [0.3, 0.1], rtol=0.02)
+    logs = head.chances(outputs, torch.from_numpy(drawn), spread).logs
+    wanted = torch.distributions.Normal(outputs, spread.exp()).log_prob(torch.from_numpy(drawn)).sum(dim=1)
+    torch.testing.assert_close(logs, wanted, rtol=1e-4, atol=1e-4)
     edges = np.array([[-1.0, 1.0], [-9.0, 9.0], [0.0, 0.0]], np.float32)
     np.testing.assert_allclose(in_range(edges, head.low, head.high), [[0.0, 2.0], [0.0, 2.0], [2.0, 1.0]])
     np.testing.assert_allclose(head.to_env(edges), in_range(edges, head.low, head.high))
@@ -146,7 +145,7 @@ def test_an_update_ends_once_the_policy_has_moved_too_far():
         trainer = _Trainer(world(), dataclasses.replace(SHORT, kl_stop=kl_stop, lr=1e-2), None, None)
         trainer.advance()
         trainer.advance()
-        changed.append(int(trainer.optimiser.state_dict()["state"][0]["step"]))
+        changed.append(trainer.learner.optimiser.count)
     # the first batch cannot have moved yet, the second has
     assert changed == [1, SHORT.epochs * 2]
 
@@ -179,10 +178,10 @@ def test_a_cut_episode_is_worth_what_would_have_followed():
     worths = []
     for truncates in (True, False):
         trainer = _Trainer(CutShort(2, truncates), config, None, None)
-        while trainer.step < config.steps:
+        while not trainer.finished:
             trainer.advance()
-        with torch.no_grad():
-            worths.append(float(trainer.critic(trainer._inputs(np.ones((1, 3), np.float32)))) * trainer.reward_scale)
+        learner = trainer.learner
+        worths.append(float(learner.values(learner.inputs(np.ones((1, 3), np.float32)))) * trainer.reward_scale)
     # 1 + 1/2 + 1/4 + ... where the cut is not an end; 1.5 and 1 in turn where it is
     assert worths == pytest.approx([2.0, 1.25], abs=0.12)
 
@@ -192,10 +191,10 @@ def test_clipping_the_value_holds_it_near_where_it_was():
     for value_clip in (0.0, 1e-3):
         trainer = _Trainer(world(), dataclasses.replace(SHORT, value_clip=value_clip, lr=1e-2), None, None)
         trainer.advance()
-        states = trainer._inputs(trainer.states)
-        before = trainer.critic(states).detach()
+        states = trainer.learner.inputs(trainer.player.states)
+        before = trainer.learner.values(states)
         trainer.advance()
-        moved.append(float((trainer.critic(states).detach() - before).abs().mean()))
+        moved.append(float((trainer.learner.values(states) - before).abs().mean()))
     assert moved[1] < 0.5 * moved[0]
 
 
