@@ -84,9 +84,9 @@ def _call(name: str, typing_context: Any, shared: Any, own: Any, rest: tuple[Any
     if not (isinstance(own, types.NamedTuple) and own.instance_class in _KERNELS):
         return None
     kernels, together = _KERNELS[own.instance_class]
-    kernel = types.Dispatcher(kernels[name])
+    kernel: Any = types.Dispatcher(kernels[name])  # type: ignore[type-var]
     first = (shared, own) if together is None else (types.NamedTuple((shared, own), together),)
-    inner = kernel.get_call_type(typing_context, (*first, *rest), {})
+    inner: Any = kernel.get_call_type(typing_context, (*first, *rest), {})
 
     def code(context: Any, builder: Any, outer: Any, values: Any) -> Any:
         begun = values[:2] if together is None else [context.make_tuple(builder, first[0], values[:2])]
