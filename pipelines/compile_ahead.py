@@ -28,6 +28,7 @@ _APART = 1_000
 _START_NS = 1_772_463_600_000_000_000
 _NS_PER_S = 1_000_000_000
 _OPENING_ROWS = 500
+_SESSION_S = 900
 
 
 @contextmanager
@@ -118,6 +119,33 @@ def _flow() -> None:
     _step(lambda episode_ns: FlowMarket(FlowParams.example(), 1_000_000, episode_ns // _NS_PER_S + 1))
 
 
+def _lobster() -> None:
+    """Minutes of the simulated stocks, written and read back."""
+    from dataclasses import replace
+    from tempfile import TemporaryDirectory
+
+    from feeds.adapters.lobster import Lobster
+    from sim.demo_config import DemoConfig
+    from sim.demo_market import FILES, generate
+    from sim.flow_params import FlowParams
+
+    whole = DemoConfig()
+    short = replace(
+        whole,
+        name="short",
+        dates=whole.dates[:1],
+        instruments=whole.instruments[:1],
+        correlation=((1.0,),),
+        crash=None,
+        session_s=_SESSION_S,
+    )
+    with TemporaryDirectory() as folder:
+        generate(short, Path(folder), fitted=FlowParams.example())
+        (day,) = (Path(folder) / FILES).rglob("*.zip")
+        adapter = Lobster()
+        adapter.parse({"zip": day}, adapter.default_spec("OAK.SIM"), short.dates[0])
+
+
 def _step(make: Callable[[int], Any]) -> None:
     from sim.execution_task import ActionGrid, ExecutionTask
     from sim.vector_env import ExecutionVectorEnv
@@ -129,4 +157,4 @@ def _step(make: Callable[[int], Any]) -> None:
 
 
 #: In this order.
-PLAYS: tuple[Callable[[], None], ...] = (_replay, _flow)
+PLAYS: tuple[Callable[[], None], ...] = (_replay, _flow, _lobster)
