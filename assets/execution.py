@@ -113,7 +113,7 @@ def training_tree(markets: TrainingMarkets, learning: Any, means: dict[str, floa
     """What a training was, as JSON: curves, orders, impact, the choice of the challenger."""
     return {
         "learning": learning.to_dicts(),
-        "parents": {parent.symbol: parent.lots for parent in markets.parents},
+        "parents": {f"{parent.symbol} {parent.case.label}": parent.lots for parent in markets.parents},
         "impact": {symbol: one.to_dict() for symbol, one in markets.impact.items()},
         "fresh_orders_bps": means,
         "notes": list(markets.notes),
@@ -140,7 +140,7 @@ def _execution_evaluation(parts: StudyPartitions) -> dg.AssetsDefinition:
     )
     @failures
     def execution_evaluation(context: dg.AssetExecutionContext, store: StudyStore) -> dg.MaterializeResult:
-        from models.plots import UI_DPI, policy_heatmaps, schedule_fan, slippage_distribution
+        from models.plots import UI_DPI, case_heatmap, policy_heatmaps, schedule_fan, slippage_distribution
 
         date = context.partition_key
         policy = store.artefacts.current("execution_policy", date)
@@ -152,7 +152,8 @@ def _execution_evaluation(parts: StudyPartitions) -> dg.AssetsDefinition:
         metrics = {f"is_bps_{line['policy']}": line["is_bps"] for line in tree["table"] if line["market"] == "replay"}
         files = {"evaluation.json": json.dumps(tree, indent=1).encode()}
         store.artefacts.write("result", "execution_evaluation", date, files, parents=[manifest.id], metrics=metrics)
-        table, fan, heat, switched = (frame_of(tree[name]) for name in ("table", "fan", "heat", "ablations"))
+        names = ("table", "policy_cases", "fan", "heat", "ablations")
+        table, cases, fan, heat, switched = (frame_of(tree[name]) for name in names)
         return dg.MaterializeResult(
             metadata={
                 **table_metadata(rows, manifest),
@@ -162,6 +163,8 @@ def _execution_evaluation(parts: StudyPartitions) -> dg.AssetsDefinition:
                 "ablations": table_value(switched),
                 "plot": plot_value(slippage_distribution(rows, dpi=UI_DPI), store),
                 "schedule_fan": plot_value(schedule_fan(fan, dpi=UI_DPI), store),
+                "by_case": plot_value(case_heatmap(cases, dpi=UI_DPI), store),
+                "headline": dg.MetadataValue.json(tree["headline"]["instruments"]),
                 "policy_heat_map": plot_value(policy_heatmaps(heat, dpi=UI_DPI), store),
             }
         )

@@ -40,7 +40,7 @@ class Ablation:
 
 #: By the names a study asks for them.
 ABLATIONS: Mapping[str, Ablation] = {
-    "no_fees": Ablation("no fees", settings={"taker_fee_bps": 0.0, "maker_fee_bps": 0.0}),
+    "no_fees": Ablation("no fees", settings={"taker_fee_bps": 0.0, "maker_fee_bps": 0.0, "fees": {}}),
     "zero_latency": Ablation("instructions arrive at once", settings={"latency_ms": 0}),
     "no_queue": Ablation("the first trade at our price fills us: the bound above", queue="optimistic"),
     "conservative_fills": Ablation("nobody ahead of us ever cancels: the bound below", queue="conservative"),

@@ -85,22 +85,30 @@ def forecasts_since(train: pl.DataFrame, own: pl.DataFrame) -> int:
 
 
 def forecasts_of(store: StudyStore, alpha: pl.DataFrame, volatility: pl.DataFrame) -> dict[str, Forecasts]:
-    """Series of every instrument of a table of return forecasts.
+    """Series of every instrument of a table of return forecasts; volatility is that of a second, see `over`.
 
     Args:
-        store: Of the study; its horizon of an order scales the volatility.
+        store: Of the study, which says how long a block is.
         alpha: ``ts, available_at, symbol, forecast_bps``.
         volatility: ``ts, symbol, har, ewma``: variances of a block.
     """
     from sim.forecast_series import Forecasts
 
-    execution = store.config.execution
-    assert execution is not None, "only studies that execute have orders"
-    blocks = execution.horizon_s / store.config.models.volatility.block_s
+    second = 1.0 / store.config.models.volatility.block_s
     return {
-        symbol: Forecasts(alpha_series(alpha, symbol), volatility_series(volatility, symbol, blocks))
+        symbol: Forecasts(alpha_series(alpha, symbol), volatility_series(volatility, symbol, second))
         for symbol in alpha["symbol"].unique(maintain_order=True).to_list()
     }
+
+
+def over(told: Forecasts | None, seconds: int) -> Forecasts | None:
+    """What an order of so many seconds is told: the volatility of its whole horizon instead of that of a second."""
+    if told is None:
+        return None
+    from sim.forecast_series import Series
+
+    volatility = told.volatility_bps
+    return replace(told, volatility_bps=Series(volatility.available_at_ns, volatility.value * seconds**0.5))
 
 
 def alpha_series(table: pl.DataFrame, symbol: str) -> Series:

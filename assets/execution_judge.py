@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from assets.execution_ablations import ABLATIONS
@@ -18,6 +19,7 @@ from assets.execution_setup import (
     Parent,
     Replay,
     flow_env,
+    grid_of,
     impact_of,
     judged_replay,
     observation_of,
@@ -25,7 +27,7 @@ from assets.execution_setup import (
     rules,
     settings,
 )
-from assets.execution_training import agent_of, load_agents, terms_of
+from assets.execution_training import agent_of, grid_known, load_agents, terms_of
 from assets.split import describe
 from assets.store import StudyStore
 from assets.tape import fit_date, fit_tape
@@ -73,30 +75,44 @@ def contenders(
         policy: Tonight's ``execution_policy``.
         without: Terms none of them sees.
     """
-    trained = load_agents(store, policy)
-    agents = [_agent(store, policy, one, seed, kind, without) for (kind, seed), one in trained.items()]
-    actions = {one.actions for one in trained.values()}
+    shown = observation_of(settings(store)).terms
+    agents = agents_among(store, policy, shown, without)
     incumbent = Registry(store.path).champion_before("execution", date)
     if incumbent is None or incumbent.model_id == policy.id:
         return agents, []
     try:
         champion = store.artefacts.manifests.get(incumbent.model_id)
-        earlier = load_agents(store, champion)
+        earlier = agents_among(store, champion, shown, without, CHAMPION)
     except LakeError:
         return agents, []
-    for (kind, seed), one in earlier.items():
-        if kind == agent_of(champion) and one.actions in actions:
-            agents.append(_agent(store, champion, one, seed, CHAMPION, without))
-    return agents, [champion.id]
+    return [*agents, *(earlier if grid_known(champion) == grid_known(policy) else [])], [champion.id]
 
 
-def _agent(store: StudyStore, manifest: Manifest, policy: Any, seed: int, name: str, without: Sequence[str]) -> Policy:
+def agents_among(
+    store: StudyStore, manifest: Manifest, shown: Sequence[str], without: Sequence[str] = (), name: str = ""
+) -> list[Policy]:
+    """The agents of an ``execution_policy`` artefact, among environments that show certain terms.
+
+    Args:
+        store: Where the artefact lies.
+        manifest: The artefact.
+        shown: Terms that environments show; of others agents see the mean of their training.
+        without: Terms none of them sees.
+        name: Of the kind that stands for the artefact, the only one that is taken; empty: all, by their kind.
+
+    Raises:
+        LakeError: A file is missing or damaged.
+    """
     from models.execution.dqn_policy import Agent
     from models.execution.narrowed import narrowed
 
-    shown, terms = observation_of(settings(store)).terms, terms_of(manifest)
+    terms = terms_of(manifest)
     hidden = [*without, *(term for term in terms if term not in shown)]
-    return Agent(narrowed(policy, terms, shown, hidden), seed, name)
+    return [
+        Agent(narrowed(one, terms, shown, hidden), seed, name or kind)
+        for (kind, seed), one in load_agents(store, manifest).items()
+        if not name or kind == agent_of(manifest)
+    ]
 
 
 def always(env: ExecutionEnvLike) -> MakeEnv:
@@ -105,7 +121,7 @@ def always(env: ExecutionEnvLike) -> MakeEnv:
 
 
 def play_all(store: StudyStore, date: str, policy: Manifest) -> Played:
-    """Every policy on every parent order of all markets."""
+    """Every policy on every parent order of all markets and cases."""
     import polars as pl
 
     from models.execution.evaluation import both_sides, evaluate
@@ -117,19 +133,20 @@ def play_all(store: StudyStore, date: str, policy: Manifest) -> Played:
         known, told = judged_forecasts(store, date)
         sources += told
     frames, switched = [], []
-    for parent in parents_of(store, date):
-        replay = judged_replay(store, date, parent, known.get(parent.symbol))
-        sources += [replay.tape.parent, store.lake.manifest("bars", fit_date(store, date), parent.symbol).id]
-        markets: dict[str, ExecutionEnv] = {"replay": replay.env(config, parent.lots)}
-        if config.simulates:
-            markets["flow"] = flow_env(config, parent, shown_instead(known, parent))
-        policies = [*rules(store, date, parent, markets["replay"].grid.n), *agents]
-        if config.fitted_rules:
-            policies += fitted(store, date, parent, config)
-        for market, env in markets.items():
-            orders = both_sides(config.eval_episodes, seed, own_blocks=market == "flow")
-            frames.append(evaluate(always(env), policies, orders, market, counterfactual=True))
-        switched += ablated(store, date, policy, parent, replay, policies)
+    for symbol, parents in groupby(parents_of(store, date), key=lambda parent: parent.symbol):
+        replay = judged_replay(store, date, symbol, known.get(symbol))
+        sources += [replay.tape.parent, store.lake.manifest("bars", fit_date(store, date), symbol).id]
+        for parent in parents:
+            markets: dict[str, ExecutionEnv] = {"replay": replay.env(config, parent)}
+            if config.simulates:
+                markets["flow"] = flow_env(config, parent, shown_instead(known, parent))
+            policies = [*rules(store, date, parent, grid_of(config).n), *agents]
+            if config.fitted_rules:
+                policies += fitted(store, date, parent, config)
+            for market, env in markets.items():
+                orders = both_sides(config.eval_episodes, seed, own_blocks=market == "flow")
+                frames.append(evaluate(always(env), policies, orders, market, counterfactual=True, case=parent.case))
+            switched += ablated(store, date, policy, parent, replay, policies)
     return Played(pl.concat(frames), pl.concat(switched) if switched else None, list(dict.fromkeys(sources)))
 
 
@@ -152,7 +169,7 @@ def training_env(store: StudyStore, date: str, parent: Parent, config: Execution
         return flow_env(config, parent)
     tape = fit_tape(store, date, parent.symbol, orders_only=False)
     flat = prepared(tape, until_ns=tape.bounds[1])
-    return Replay(tape, flat, impact_of(store, date, parent.symbol)).env(config, parent.lots)
+    return Replay(tape, flat, impact_of(store, date, parent.symbol)).env(config, parent)
 
 
 def ablated(
@@ -165,10 +182,10 @@ def ablated(
     kept = [one for one in policies if one.name in ABLATED_RULES]
     for name in config.ablations:
         one = ABLATIONS[name]
-        env = replay.env(config.model_copy(update=dict(one.settings)), parent.lots, **one.market())
+        env = replay.env(config.model_copy(update=dict(one.settings)), parent, **one.market())
         agents, _ = contenders(store, date, policy, one.without)
         orders = both_sides(config.eval_episodes, store.config.seed)
-        frames.append(evaluate(always(env), [*kept, *agents], orders, name))
+        frames.append(evaluate(always(env), [*kept, *agents], orders, name, case=parent.case))
     return frames
 
 
@@ -187,20 +204,29 @@ def ablation_table(played: Played) -> list[dict[str, Any]]:
 
 
 def judgement(store: StudyStore, date: str, policy: Manifest, played: Played) -> dict[str, Any]:
-    """The evaluation as JSON: table, tests, fan, costs, learning, heat map, ablations, verdict."""
+    """The evaluation as JSON: table, cases, headline, tests, fan, costs, learning, heat map, ablations, verdict."""
+    from models.execution.cases import headline_of, policy_cases
     from models.execution.comparison import by_case, by_training_seed, summarise
     from models.execution.evaluation import cost_parts, inventory_fan
     from models.execution.seeds import over_seeds
     from models.execution.significance import significance
-    from models.execution.verdict import verdict
+    from models.execution.verdict import headline_verdict, verdict
 
     rows, seed = played.rows, store.config.seed
     table, cases = summarise(rows, seed=seed), by_case(rows)
     tests = significance(rows, seed=seed)
     training = store.artefacts.read_json(policy, "training.json")
+    named = list(policy.params.get("headline", []))
+    headline, missing = headline_of(rows, named)
+    every = len(headline) == rows["symbol"].n_unique()
+    chosen = table if every else summarise(rows.filter(rows["symbol"].is_in(headline)), seed=seed)
+    told = table.clear() if every else chosen
+    said = headline_verdict(told, agent_of(policy), headline, missing) if named else ""
     return {
         "table": table.to_dicts(),
         "cases": cases.to_dicts(),
+        "policy_cases": policy_cases(rows, seed=seed).to_dicts(),
+        "headline": {"named": named, "instruments": headline, "table": chosen.to_dicts()},
         "by_seed": by_training_seed(rows).to_dicts(),
         "over_seeds": over_seeds(rows, seed=seed).to_dicts(),
         "tests": tests.to_dicts(),
@@ -211,7 +237,11 @@ def judgement(store: StudyStore, date: str, policy: Manifest, played: Played) ->
         "ablations": ablation_table(played),
         "challenger": agent_of(policy),
         "verdict": verdict(
-            table, cases.filter(cases["policy"] == agent_of(policy)), agents=tuple(policy.params["agents"]), tests=tests
+            table,
+            cases.filter(cases["policy"] == agent_of(policy)),
+            agents=tuple(policy.params["agents"]),
+            tests=tests,
+            headline=said,
         ),
         "split": describe(store, date, sorted({fit_date(store, date), date})),
         "notes": notes_of(settings(store), policy, training),
@@ -220,20 +250,24 @@ def judgement(store: StudyStore, date: str, policy: Manifest, played: Played) ->
 
 def notes_of(config: Execution, policy: Manifest, training: dict[str, Any]) -> list[str]:
     """How agents were trained and orders judged, in words."""
-    sizes = ", ".join(f"{symbol} {lots:,} lots" for symbol, lots in training["parents"].items())
+    sizes = ", ".join(f"{order} {lots:,} lots" for order, lots in training["parents"].items())
+    horizons = " and ".join(f"{horizon_s}" for horizon_s in config.horizons_s)
+    shares = " and ".join(f"{100 * share:g} %" for share in config.parent_shares)
     markets = {"flow": "the calibrated flow", "replay": "the tape it is fitted to, replayed with impact"}
     trained_on = " and ".join(markets[name] for name in config.train_on)
     fresh = ", ".join(f"{kind} {mean:.2f}" for kind, mean in training["fresh_orders_bps"].items())
     told = [f"Impact of {symbol}: {one['told']}." for symbol, one in training["impact"].items()]
+    named = ", ".join(config.headline) or "every instrument of the study, none was named beforehand"
     start = "the champion's weights" if policy.params["started_from"] else "random weights"
     seen = (
         "forecasts of return and volatility seen from when they were known" if config.sees_forecasts else "no forecasts"
     )
     return [
-        f"Parent orders of {config.horizon_s} s in {config.decisions} decisions, {config.parent_share:.0%} of the "
-        f"volume usually traded in that time: {sizes}.",
-        f"{config.eval_episodes} orders per instrument and market, half of them on either side; agents: seeds "
+        f"Parent orders of {horizons} s in {config.decisions} decisions, {shares} of the volume usually traded in "
+        f"that time: {sizes}.",
+        f"{config.eval_episodes} orders per instrument, market and case, half of them on either side; agents: seeds "
         f"{list(config.seeds)}, from {start}, on {trained_on}; {seen}.",
+        f"Headline: {named}.",
         f"Challenger of the night: {agent_of(policy)}, the cheapest on fresh orders of the training markets ({fresh} "
         "bps).",
         "Replay: the unseen tape with our orders laid over it; depth we take comes back by half in the time measured "
@@ -257,7 +291,7 @@ def heat_map(store: StudyStore, date: str, policy: Manifest) -> pl.DataFrame:
     if config.simulates:
         env = flow_env(config, parent, shown_instead(known, parent))
     else:
-        env = judged_replay(store, date, parent, known.get(parent.symbol)).env(config, parent.lots)
+        env = judged_replay(store, date, parent.symbol, known.get(parent.symbol)).env(config, parent)
     kind, shown = agent_of(policy), observation_of(config).terms
     seed, trained = next((seed, one) for (name, seed), one in load_agents(store, policy).items() if name == kind)
     terms = terms_of(policy)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from assets.execution_forecasts import training_forecasts, usual
-from assets.execution_markets import Impact, measured_impact, prepared, replay_market
-from assets.execution_setup import Parent, Replay, flow_market, observation_of, task_of
+from assets.execution_forecasts import over, training_forecasts, usual
+from assets.execution_markets import Impact, measured_impact, prepared
+from assets.execution_setup import Parent, Replay, flow_market, grid_of, longest_ns, observation_of, seen_by, task_of
 from assets.parallel import Job, Tell, run_all
 from assets.store import StudyStore
 from assets.tape import fit_tape
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from models.execution.narrowed import Trained
     from models.execution.ppo import TrainedPpo
     from models.execution.protocol import VectorEnvLike
+    from sim.execution_task import ActionGrid
     from sim.forecast_series import Forecasts
 
     Result = TrainedDqn | TrainedPpo
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 Key = tuple[str, int]
 #: Environment steps of PPO for each of DQN, where the study does not say: it learns less from a step, and cheaper.
 PPO_STEPS_FACTOR = 10
+#: Environment steps PPO plays between updates, about, and the fewest of each environment.
+ROLLOUT_STEPS, LEAST_ROLLOUT = 2048, 8
 #: Fewer orders' time of tape than this after the forecasts begin, and orders start before them.
 LEAST_ORDERS_OF_TAPE = 4
 #: Orders of each environment behind the choice of the challenger, and what its seed differs by from training seeds.
@@ -47,7 +50,7 @@ class TrainingMarkets:
 
     Attributes:
         config: The study's settings.
-        parents: One an instrument.
+        parents: One an instrument and case.
         replays: Instrument -> the tape its market is fitted to; none where the study trains on the flow alone.
         forecasts: Instrument -> what its simulated market shows instead of forecasts.
         impact: Instrument -> what takes do to its tape.
@@ -69,7 +72,7 @@ class TrainingMarkets:
         return observation_of(self.config).terms
 
     def vector(self) -> VectorEnvLike:
-        """All instruments in all markets, about ``config.envs`` orders at once, alike many of each."""
+        """All instruments in all markets and cases, about ``config.envs`` orders at once, alike many of each."""
         from models.execution.joined import Joined
 
         makers: list[Callable[[int], VectorEnvLike]] = []
@@ -88,18 +91,19 @@ def _flow_maker(config: Execution, parent: Parent, forecasts: Forecasts | None) 
     from sim.market_kernels import KernelMarket
     from sim.vector_env import ExecutionVectorEnv
 
-    market, task, seen = flow_market(config, parent), task_of(config, parent.lots), observation_of(config)
+    market, task, grid = flow_market(config, parent), task_of(config, parent), grid_of(config)
+    seen = seen_by(config, over(forecasts, parent.horizon_s))
     if isinstance(market, KernelMarket):
-        return lambda n: ExecutionVectorEnv(market, n, task, observation=seen, forecasts=forecasts)
+        return lambda n: ExecutionVectorEnv(market, n, task, grid, **seen)
     return lambda n: SerialVector(lambda _: flow_env(config, parent, forecasts), n)
 
 
 def _replay_maker(config: Execution, parent: Parent, replay: Replay) -> Callable[[int], VectorEnvLike]:
     from sim.vector_env import ExecutionVectorEnv
 
-    task, seen = task_of(config, parent.lots), observation_of(config)
-    market = replay_market(replay.flat, replay.tape, config, task.episode_ns, replay.impact)
-    return lambda n: ExecutionVectorEnv(market, n, task, observation=seen, forecasts=replay.forecasts)
+    market, task, grid = replay.market(config), task_of(config, parent), grid_of(config)
+    seen = seen_by(config, over(replay.forecasts, parent.horizon_s))
+    return lambda n: ExecutionVectorEnv(market, n, task, grid, **seen)
 
 
 def training_markets(store: StudyStore, date: str, config: Execution, parents: Sequence[Parent]) -> TrainingMarkets:
@@ -114,17 +118,17 @@ def training_markets(store: StudyStore, date: str, config: Execution, parents: S
             config = config.model_copy(update={"forecasts": False})
             notes.append(f"Agents see no forecasts: {error}")
     replays, shown = {}, {}
-    for parent in parents if "replay" in config.train_on else ():
-        tape = fit_tape(store, date, parent.symbol, orders_only=False)
+    symbols = dict.fromkeys(parent.symbol for parent in parents)
+    for symbol in symbols if "replay" in config.train_on else ():
+        tape = fit_tape(store, date, symbol, orders_only=False)
         flat = prepared(tape, until_ns=tape.bounds[1])
         impact = measured_impact(flat, tape, config)
-        episode_ns = task_of(config, parent.lots).episode_ns
-        if tape.bounds[1] - since > LEAST_ORDERS_OF_TAPE * episode_ns:
+        if tape.bounds[1] - since > LEAST_ORDERS_OF_TAPE * longest_ns(config):
             tape = replace(tape, bounds=(max(since, tape.bounds[0]), tape.bounds[1]))
-        told = found.by_symbol.get(parent.symbol) if found else None
-        replays[parent.symbol] = Replay(tape, flat, impact, told)
+        told = found.by_symbol.get(symbol) if found else None
+        replays[symbol] = Replay(tape, flat, impact, told)
         if told is not None:
-            shown[parent.symbol] = usual(told)
+            shown[symbol] = usual(told)
     return TrainingMarkets(
         config,
         tuple(parents),
@@ -170,11 +174,14 @@ def train(markets: TrainingMarkets, kind: str, seed: int, start: Trained | None,
         from models.execution.ppo import train_ppo
 
         steps = config.ppo_steps or PPO_STEPS_FACTOR * config.train_steps
-        return train_ppo(env, PpoConfig(steps=steps, seed=seed), progress, start)  # type: ignore[arg-type]
+        rollout = min(PpoConfig().rollout, max(LEAST_ROLLOUT, ROLLOUT_STEPS // env.num_envs))
+        how = PpoConfig(steps=steps, seed=seed, layers=config.layers, rollout=rollout)
+        return train_ppo(env, how, progress, start)  # type: ignore[arg-type]
     from models.execution.config import DqnConfig
     from models.execution.dqn import train_dqn
 
-    return train_dqn(env, DqnConfig(steps=config.train_steps, seed=seed), progress, start)  # type: ignore[arg-type]
+    settings = DqnConfig(steps=config.train_steps, seed=seed, layers=config.layers)
+    return train_dqn(env, settings, progress, start)  # type: ignore[arg-type]
 
 
 def learning_frame(trained: Mapping[Key, Result]) -> pl.DataFrame:
@@ -222,6 +229,14 @@ def terms_of(manifest: Manifest) -> tuple[str, ...]:
     return tuple(manifest.params.get("terms", OBSERVATION))
 
 
+def grid_known(manifest: Manifest) -> ActionGrid:
+    """The actions that the agents of an ``execution_policy`` artefact know; the default grid where it does not say."""
+    from sim.execution_task import ActionGrid
+
+    said = {name: tuple(manifest.params[name]) for name in ("sizes", "styles") if name in manifest.params}
+    return ActionGrid(**said)
+
+
 def agent_of(manifest: Manifest) -> str:
     """The kind of agent of an ``execution_policy`` artefact that stands for it where one has to."""
     return str(manifest.params.get("agent", "dqn"))
@@ -252,7 +267,7 @@ def starts_from(
 ) -> tuple[str, dict[Key, Trained]]:
     """The champion whose weights agents of ``date`` may go on from, and those that fit; seeds without an own one share.
 
-    Only champions of earlier nights; observations must be the same in name and order, layers the defaults of today.
+    Only champions of earlier nights; actions and layers must be the same, and observations in name and order.
     """
     incumbent = Registry(store.path).champion_before("execution", date) if config.warm_start else None
     if incumbent is None:
@@ -262,9 +277,9 @@ def starts_from(
         agents = load_agents(store, champion)
     except LakeError:
         return "", {}
-    if terms_of(champion) != tuple(terms):
+    if terms_of(champion) != tuple(terms) or grid_known(champion) != grid_of(config):
         return "", {}
-    fitting = {key: one for key, one in agents.items() if _fits(key[0], one)}
+    fitting = {key: one for key, one in agents.items() if _fits(one, config)}
     found: dict[Key, Trained] = {}
     for kind in config.agents:
         seeds = [seed for name, seed in fitting if name == kind]
@@ -273,10 +288,6 @@ def starts_from(
     return (champion.id if found else ""), found
 
 
-def _fits(kind: str, policy: Trained) -> bool:
-    from models.execution.config import DqnConfig, PpoConfig
-    from sim.execution_task import ActionGrid
-
-    layers = (PpoConfig if kind == "ppo" else DqnConfig)().layers
+def _fits(policy: Trained, config: Execution) -> bool:
     hidden = tuple(int(weight.shape[1]) for weight in policy.weights[:-1])
-    return hidden == layers and policy.shape[1] == ActionGrid().n
+    return hidden == config.layers and policy.shape[1] == grid_of(config).n

@@ -122,10 +122,15 @@ def execution(one: Gatherer) -> ExecutionInputs | None:
     tree = found[1]
     names = ("fan", "learning", "heat", "costs", "tests", "over_seeds", "ablations")
     frames = {name: frame_of(tree[name]) if tree.get(name) else None for name in names}
+    headline = tree.get("headline") or {}
+    named = headline.get("instruments", ()) if headline.get("named") else ()
     return ExecutionInputs(
         table=frame_of(tree["table"]),
         slippage=slippage,
         **frames,
+        cases=frame_of(tree["policy_cases"]) if tree.get("policy_cases") else None,
+        headline=frame_of(headline["table"]) if named and headline["table"] else None,
+        named=tuple(named),
         verdict=tree["verdict"],
         split=tree["split"],
         notes=tuple(tree["notes"]),

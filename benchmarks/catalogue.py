@@ -16,6 +16,7 @@ _MODULES = {
     "decode_large": "a generated 5 GB ITCH tape: peak memory, messages a second (needs 8 GB of disk)",
     "demo_market": "the simulated demo market: seconds to generate, events, what knowing the plant is worth",
     "execution_env": "execution environments, vectorised and single, by market: steps a second at 100 messages, reset",
+    "execution_headline": "the nights' agents on every unseen tape, beside takers and passive rules (--studies a,b)",
     "execution_quality": "execution policies of a study that was run, by the whole protocol (--study NAME)",
     "generators": "simulated markets fitted to real tapes: realism metrics passed, cost of a take by half spreads",
     "graph": "the whole graph on the embedded data, both studies: seconds, peak memory",

@@ -2,7 +2,8 @@
 
 Needs a study that was run: its calibrated flow and its trained agents are read from its folder. Rules are fitted on the
 flow, everything is judged on the unseen tape and on the flow, both sides of every start, against a run without the
-order. Ablations judge the same orders with one part of the market switched off.
+order. Ablations judge the same orders with one part of the market switched off. With ``--policies`` the agents are
+those of another study, so that they are seen on instruments they were not trained in.
 
 Here: the measurement, its command line. Not here: rules and statistics (models/execution), environments
 (assets/execution_setup.py).
@@ -15,16 +16,19 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from assets.execution_ablations import ABLATIONS as ALL
 from assets.execution_ablations import Ablation
+from assets.execution_training import agent_of
 
 if TYPE_CHECKING:
-    from assets.execution_setup import Parent
+    from assets.execution_setup import Parent, Replay
     from assets.store import StudyStore
+    from feeds.manifest import Manifest
     from feeds.study import Execution
     from models.execution.fitted_rules import FitConfig
     from models.execution.protocol import ExecutionEnvLike, Policy
@@ -44,39 +48,81 @@ class Night:
 
     Attributes:
         store: Of the study.
-        date: Newest as-of date with trained agents.
+        date: Newest as-of date with trained agents, or of all where they come from elsewhere.
         config: Execution settings.
-        orders: Parent orders an instrument and market.
+        orders: Parent orders an instrument, market and case.
+        trained: Where the agents lie.
+        policy: The agents.
     """
 
     store: StudyStore
     date: str
     config: Execution
     orders: int
+    trained: StudyStore
+    policy: Manifest
+
+    def agents(self) -> list[Policy]:
+        """Those of the study with its champion's, or those of the other study."""
+        from assets.execution_judge import agents_among, contenders
+        from assets.execution_setup import observation_of
+
+        if self.trained is self.store:
+            return contenders(self.store, self.date, self.policy)[0]
+        return agents_among(self.trained, self.policy, observation_of(self.config).terms)
 
 
 def run(
-    study: str = STUDY, orders: int = 0, fit_orders: int = 60, learned_orders: int = 400, ablations: bool = True
+    study: str = STUDY,
+    orders: int = 0,
+    fit_orders: int = 60,
+    learned_orders: int = 400,
+    ablations: bool = True,
+    policies: str = "",
 ) -> dict[str, Any]:
     """Judge all policies.
 
     Args:
         study: Its name; it was run before (``t2t run``).
-        orders: Parent orders an instrument and market; 0: the study's.
+        orders: Parent orders an instrument, market and case; 0: the study's.
         fit_orders: As `models.execution.fitted_rules.FitConfig.orders`.
         learned_orders: As `models.execution.fitted_rules.FitConfig.learned_orders`.
         ablations: Judge with parts of the market switched off too, on the tape.
+        policies: Study whose newest agents are judged; empty: its own. They are shown every term there is here, and
+            see the mean of their training for others.
 
     Returns:
         ``markets``: market -> policy -> ``is_bps, is_ci, impact_bps, sd_bps, cvar95_bps, completion, maker_share,
         vs_twap_taker, vs_vwap, vs_best_baseline`` (mean, low, high of the paired difference; of the oracle none to the
-        best), ``p_romano_wolf`` (to the TWAP taker); ``best_baseline``, ``oracle_test``, ``fitted``, ``ablations``:
-        name -> policy -> change of the mean shortfall on the same orders.
+        best), ``p_romano_wolf`` (to the TWAP taker); ``cases``: the same of every case, by
+        ``"{symbol} {horizon}s {share}%"``; ``headline``: the same of the instruments that stand for the study, with
+        their names; ``best_baseline``, ``oracle_test``, ``fitted`` (by case), ``ablations``: name -> policy -> change
+        of the mean shortfall on the same orders.
     """
-    night = _night(study, orders)
+    night = _night(study, orders, policies)
     rows, fitted, switched = _play(night, fit_orders, learned_orders, ablations)
-    found = figures(rows)
-    return {"study": study, "date": night.date, **found, "fitted": fitted, "ablations": _changes(rows, switched)}
+    told = {"study": study, "date": night.date, "policies": night.policy.id, "agent": agent_of(night.policy)}
+    found = figures(rows) | {"cases": by_case(rows), "headline": headline(rows, night.config.headline)}
+    return told | found | {"fitted": fitted, "ablations": _changes(rows, switched)}
+
+
+def by_case(rows: pl.DataFrame) -> dict[str, Any]:
+    """Case -> market -> policy -> figures."""
+    from models.execution.cases import case_label
+    from models.execution.comparison import CASE
+
+    cases = rows.group_by("symbol", *CASE, maintain_order=True)
+    return {case_label(*case): figures(own)["markets"] for case, own in cases}
+
+
+def headline(rows: pl.DataFrame, named: Sequence[str]) -> dict[str, Any]:
+    """``instruments, named`` (whether they were, or are all), ``missing`` and ``markets`` as of all instruments."""
+    from models.execution.cases import headline_of
+
+    instruments, missing = headline_of(rows, named)
+    own = rows.filter(pl.col("symbol").is_in(instruments))
+    markets = figures(own)["markets"] if instruments else {}
+    return {"instruments": instruments, "named": bool(named), "missing": missing, "markets": markets}
 
 
 def figures(rows: pl.DataFrame) -> dict[str, Any]:
@@ -136,69 +182,89 @@ def _rounded(value: float | None, digits: int = 3) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def _night(study: str, orders: int) -> Night:
-    from assets.execution_setup import settings
+def store_of(study: str) -> StudyStore:
+    """Where the results of a study lie."""
     from assets.store import StudyStore
-    from feeds.errors import LakeError
     from feeds.root import study_root
     from feeds.study import load_study
 
-    store = StudyStore(study=study, root=str(study_root(load_study(study))))
+    return StudyStore(study=study, root=str(study_root(load_study(study))))
+
+
+def _night(study: str, orders: int, policies: str = "") -> Night:
+    from assets.execution_setup import settings
+    from assets.execution_training import grid_known
+
+    store = store_of(study)
+    trained = store_of(policies) if policies and policies != study else store
+    trained_on = _newest(trained, policies or study)
+    policy, config = trained.artefacts.current("execution_policy", trained_on), settings(store)
+    if trained is store:
+        return Night(store, trained_on, config, orders or config.eval_episodes, store, policy)
+    date, grid = (store.artefacts.dates("execution_policy") or store.lake.dates("clean_ticks"))[-1], grid_known(policy)
+    known = config.forecasts and store.lake.exists("alpha_forecast", date)
+    shown = {"sizes": grid.sizes, "styles": grid.styles, "observation": "full", "forecasts": known}
+    return Night(store, date, config.model_copy(update=shown), orders or config.eval_episodes, trained, policy)
+
+
+def _newest(store: StudyStore, study: str) -> str:
+    from feeds.errors import LakeError
+
     dates = store.artefacts.dates("execution_policy")
     if not dates:
         raise LakeError(
             f"execution policies of {study}", received="none", expected="a night with agents", remedy="Run `t2t run`."
         )
-    config = settings(store)
-    return Night(store, dates[-1], config, orders or config.eval_episodes)
+    return dates[-1]
 
 
 def _play(
     night: Night, fit_orders: int, learned_orders: int, ablations: bool
 ) -> tuple[pl.DataFrame, dict[str, Any], dict[str, pl.DataFrame]]:
-    from assets.execution_setup import parents_of
+    from assets.execution_forecasts import judged_forecasts
+    from assets.execution_setup import judged_replay, parents_of
     from models.execution.fitted_rules import FitConfig
 
-    budget = FitConfig(orders=fit_orders, learned_orders=learned_orders)
+    budget, wanted = FitConfig(orders=fit_orders, learned_orders=learned_orders), ABLATIONS if ablations else {}
     frames, fitted, switched = [], {}, dict[str, list[pl.DataFrame]]()
-    for parent in parents_of(night.store, night.date):
-        rows, fitted[parent.symbol], changed = _play_parent(night, parent, budget, ABLATIONS if ablations else {})
-        frames.append(rows)
-        for name, made in changed.items():
-            switched.setdefault(name, []).append(made)
+    told = judged_forecasts(night.store, night.date)[0] if night.config.sees_forecasts else {}
+    for symbol, parents in groupby(parents_of(night.store, night.date), key=lambda parent: parent.symbol):
+        tape = judged_replay(night.store, night.date, symbol, told.get(symbol))
+        for parent in parents:
+            rows, fitted[f"{symbol} {parent.case.label}"], changed = _play_parent(night, parent, tape, budget, wanted)
+            frames.append(rows)
+            for name, made in changed.items():
+                switched.setdefault(name, []).append(made)
     return pl.concat(frames), fitted, {name: pl.concat(parts) for name, parts in switched.items()}
 
 
 def _play_parent(
-    night: Night, parent: Parent, budget: FitConfig, ablations: Mapping[str, Ablation]
+    night: Night, parent: Parent, tape: Replay, budget: FitConfig, ablations: Mapping[str, Ablation]
 ) -> tuple[pl.DataFrame, dict[str, Any], dict[str, pl.DataFrame]]:
     """Rows of both markets, what was fitted, and rows of the tape with parts switched off."""
-    from assets.execution_forecasts import judged_forecasts
-    from assets.execution_judge import contenders, shown_instead, training_env
-    from assets.execution_setup import flow_env, judged_replay, observation_of, rules
+    from assets.execution_forecasts import usual
+    from assets.execution_judge import training_env
+    from assets.execution_setup import flow_env, grid_of, observation_of, rules
     from models.execution.fitted_rules import fit_rules
 
     store, date, config = night.store, night.date, night.config
-    told = judged_forecasts(store, date)[0] if config.sees_forecasts else {}
-    tape = judged_replay(store, date, parent, told.get(parent.symbol))
+    shown = usual(tape.forecasts) if tape.forecasts else None
 
     def flow() -> ExecutionEnvLike:
-        return flow_env(config, parent, shown_instead(told, parent))
+        return flow_env(config, parent, shown)
 
     def replay(without: Ablation | None = None) -> ExecutionEnv:
         changed = config.model_copy(update=dict(without.settings) if without else {})
-        return tape.env(changed, parent.lots, **(without.market() if without else {}))
+        return tape.env(changed, parent, **(without.market() if without else {}))
 
-    policy = store.artefacts.current("execution_policy", date)
+    judged = partial(_judged, night, parent)
     learned = fit_rules(lambda _: training_env(store, date, parent, config), observation_of(config).terms, budget)
-    known = [*rules(store, date, parent, replay().grid.n), *learned.policies()]
-    policies, concession = [*known, *contenders(store, date, policy)[0]], learned.impact.concession_bps
-    rows = [_judged(night, replay, policies, "replay", known, concession)]
+    known = [*rules(store, date, parent, grid_of(config).n), *learned.policies()]
+    policies, concession = [*known, *night.agents()], learned.impact.concession_bps
+    rows = [judged(replay, policies, "replay", known, concession)]
     if config.simulates:
-        rows.append(_judged(night, flow, policies, "flow", known, concession))
-    changed = {
-        name: _judged(night, partial(replay, without), policies, "replay") for name, without in ablations.items()
-    }
+        rows.append(judged(flow, policies, "flow", known, concession))
+    changed = {name: judged(partial(replay, without), policies, "replay") for name, without in ablations.items()}
     fitted = {
         "leave_level": learned.level.level,
         "kappa_t": _rounded(learned.impact.kappa_t()),
@@ -210,6 +276,7 @@ def _play_parent(
 
 def _judged(
     night: Night,
+    parent: Parent,
     make: Callable[[], ExecutionEnvLike],
     policies: Sequence[Policy],
     market: str,
@@ -222,7 +289,7 @@ def _judged(
 
     oracle: list[Policy] = [Foresight(make(), known, concession_bps=concession_bps)] if known else []
     orders = both_sides(night.orders, night.store.config.seed, own_blocks=market == "flow")
-    return evaluate(lambda _: make(), [*policies, *oracle], orders, market, counterfactual=True)
+    return evaluate(lambda _: make(), [*policies, *oracle], orders, market, counterfactual=True, case=parent.case)
 
 
 def _changes(rows: pl.DataFrame, switched: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, float]]:
@@ -241,19 +308,28 @@ def main() -> None:
     """``python -m benchmarks.execution_quality --study NAME [--json]``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", default=STUDY)
-    parser.add_argument("--orders", type=int, default=0, help="parent orders an instrument and market")
+    parser.add_argument("--policies", default="", help="the study whose agents are judged, by default the same")
+    parser.add_argument("--orders", type=int, default=0, help="parent orders an instrument, market and case")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    found = run(asked.study, asked.orders)
+    found = run(asked.study, asked.orders, policies=asked.policies)
     if asked.json:
         print(json.dumps(found))
         return
     for market, table in found["markets"].items():
         print(f"{market}; best rule {found['best_baseline'][market]}")
-        for policy, line in table.items():
-            costs = f"{line['is_bps']:8.3f} {line['is_ci']} impact {line['impact_bps']:7.3f}"
-            print(f"  {policy:28} {costs} vs TWAP {line['vs_twap_taker']}")
+        _print(table, list(table))
+    for label, markets in found["cases"].items() if len(found["cases"]) > 1 else ():
+        print(f"{label}, replay")
+        _print(markets["replay"], [name for name in ("twap_taker", found["agent"]) if name in markets["replay"]])
     print(found["oracle_test"], found["fitted"], found["ablations"], sep="\n")
+
+
+def _print(table: Mapping[str, Any], policies: Sequence[str]) -> None:
+    for policy in policies:
+        line = table[policy]
+        costs = f"{line['is_bps']:8.3f} {line['is_ci']} impact {line['impact_bps']:7.3f}"
+        print(f"  {policy:28} {costs} vs TWAP {line['vs_twap_taker']}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,6 +24,19 @@ AC_NUMBERS = AlmgrenChriss()
 SEEDS = (1, 2, 3)
 ENVS = 64
 EPISODES = 20_000
+#: Double DQN needs steps more than updates. How far an action pushes the price is told apart from the luck of its
+#: prices only by many of its steps; until then the luckiest of the close actions wins. So steps are many, updates are
+#: as many as 16,000 steps of the default allow, and exploration keeps to the actions that are close.
+DQN = DqnConfig(
+    steps=1_000_000,
+    train_every=125,
+    replay=1_000_000,
+    lr=5e-4,
+    lr_last=0.02,
+    temperature=0.05,
+    epsilon_last=0.5,
+)
+DQN_ENVS = 256
 #: What plain torch code allows on an idle core: updates alone, 64-64 networks, 4 epochs, batches of 1,024, environment
 #: steps a second, lowest and highest of repeated runs.
 IDLE_CEILING = (87_000, 108_000)
@@ -183,7 +196,7 @@ def train(name: str, answer: Answer, seed: int) -> Acts:
     from models.execution.ppo import train_ppo
 
     if name == "dqn":
-        return train_dqn(answer.make(8, discrete=True), DqnConfig(steps=30_000, seed=seed)).policy
+        return train_dqn(answer.make(DQN_ENVS, discrete=True), replace(DQN, seed=seed)).policy
     world = answer.make(ENVS, discrete=name == "ppo")
     return train_ppo(world, PpoConfig(steps=200_000, seed=seed)).policy
 

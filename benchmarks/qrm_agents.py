@@ -7,6 +7,7 @@ with it, and goes on one change at a time; the gain of each is paired, episode b
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import sys
@@ -46,19 +47,26 @@ class Rung:
         state: What it sees, of `sim.qrm_vector.STATES`.
         config: How it is trained; its type says by which algorithm.
         beside: The agent whose difference to it is told; empty: the even schedule.
+        seeds: Trainings at most: fewer where only a difference is asked for.
     """
 
     state: str
     config: DqnConfig | PpoConfig
     beside: str = ""
+    seeds: int = len(SEEDS)
 
 
 LADDER = {
     "dqn, no depth": Rung("no_depth", DQN),
     "dqn": Rung("published", DQN, "dqn, no depth"),
+    "dqn, 3 steps": Rung("published", dataclasses.replace(DQN, n_step=3), "dqn", 3),
+    "dqn, dueling": Rung("published", dataclasses.replace(DQN, dueling=True), "dqn", 3),
+    "dqn, prioritised": Rung("published", dataclasses.replace(DQN, prioritised=0.6), "dqn", 3),
+    "dqn, whole book": Rung("book", DQN, "dqn", 3),
     "ppo": Rung("published", PPO, "dqn"),
     "ppo, whole book": Rung("book", PPO, "ppo"),
     "ppo, whole book, longer": Rung("book", dataclasses.replace(PPO, steps=2_000_000), "ppo, whole book"),
+    "ppo, whole book, longest": Rung("book", dataclasses.replace(PPO, steps=6_000_000), "ppo, whole book, longer", 3),
 }
 
 
@@ -140,6 +148,12 @@ def estimate(rewards: Floats) -> Estimate:
     return Estimate(float(rewards.mean()), float(np.sqrt(total)), total**2 / spent if spent > 0.0 else np.inf)
 
 
+def paired(rewards: Floats, beside: Floats) -> Floats:
+    """Differences of two agents, (seeds, episodes) each, over the training seeds that both have."""
+    both = min(len(rewards), len(beside))
+    return rewards[:both] - beside[:both]
+
+
 def train(params: QrmParams, rung: Rung, seed: int, task: QrmTask | None = None) -> Acts:
     """The agent of a rung."""
     from models.execution.dqn import train_dqn
@@ -168,9 +182,9 @@ def run(
     """Train and judge the ladder.
 
     Args:
-        seeds: Of the trainings.
+        seeds: Of the trainings; a rung that asks for fewer takes the first.
         episodes: Judged.
-        names: Rungs of `LADDER`, in its order.
+        names: Rungs of `LADDER`, in its order; the difference to one that is not among them is not told.
         told: Called with a line after every training.
 
     Returns:
@@ -186,7 +200,7 @@ def run(
     rows: dict[str, Any] = {}
     for name in names:
         rung, played, seconds = LADDER[name], [], []
-        for seed in seeds:
+        for seed in seeds[: rung.seeds]:
             started = time.process_time()
             policy = train(params, rung, seed)
             seconds.append(time.process_time() - started)
@@ -197,7 +211,7 @@ def run(
         rows[name] = _row(played, rewards[name], fixed["twap"], max(seconds))
         beside = rewards.get(rung.beside)
         if beside is not None:
-            rows[name] |= {"beside": rung.beside, **_distance(estimate(rewards[name] - beside))}
+            rows[name] |= {"beside": rung.beside, **_distance(estimate(paired(rewards[name], beside)))}
     result: dict[str, Any] = {
         "agents": rows,
         "schedules": {name: round(float(one.mean()), 4) for name, one in fixed.items()},
@@ -245,15 +259,15 @@ def _distance(found: Estimate, other: tuple[float, float] = (0.0, 0.0)) -> dict[
 
 def table(result: dict[str, Any]) -> str:
     """The result for a reader."""
-    lines = [f"{'':20} {'reward':>8} {'se':>7} {'sd':>6}   seeds                                      against, 95 %"]
+    lines = [f"{'':24} {'reward':>8} {'se':>7} {'sd':>6}   seeds                                      against, 95 %"]
     for name, mean in result["schedules"].items():
-        lines.append(f"{name:20} {mean:8.4f}")
+        lines.append(f"{name:24} {mean:8.4f}")
     for name, row in result["agents"].items():
         each = " ".join(f"{one:.4f}" for one in row["by_seed"])
         against = f"even {row['vs_twap']:+.4f} {row['vs_twap_interval']}"
         if "beside" in row:
             against += f"; {row['beside']} {row['difference']:+.4f} {row['interval']}"
-        lines.append(f"{name:20} {row['mean']:8.4f} {row['se']:7.4f} {row['sd']:6.3f}   {each:42} {against}")
+        lines.append(f"{name:24} {row['mean']:8.4f} {row['se']:7.4f} {row['sd']:6.3f}   {each:42} {against}")
     for name in ("dqn_against_published", "dqn_against_rerun"):
         if name in result:
             lines.append(f"{name:24} {result[name]}")
@@ -264,6 +278,17 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def main() -> None:
+    """Print the ladder, or the rungs and seeds asked for, as a table or as JSON."""
+    asked = argparse.ArgumentParser(description="Agents on the published queue-reactive task.")
+    asked.add_argument("--rungs", default=";".join(LADDER), help="Names of rungs, separated by semicolons.")
+    asked.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="Training seeds, separated by commas.")
+    asked.add_argument("--json", action="store_true")
+    given = asked.parse_args()
+    seeds, names = tuple(map(int, given.seeds.split(","))), tuple(given.rungs.split(";"))
+    result = run(seeds, names=names, told=_tell)
+    print(json.dumps(result) if given.json else table(result))
+
+
 if __name__ == "__main__":
-    result = run(told=_tell)
-    print(json.dumps(result) if "--json" in sys.argv else table(result))
+    main()

@@ -272,6 +272,9 @@ class Study(Strict):
             raise ValueError(f"label.horizon_ms {self.label.horizon_ms} is no multiple of grid_ms {self.grid_ms}")
         if self.bar_ms % self.rv_sample_ms:
             raise ValueError(f"bar_ms {self.bar_ms} is no multiple of rv_sample_ms {self.rv_sample_ms}")
+        unknown = sorted(set(self.execution.headline if self.execution else ()) - set(ids))
+        if unknown:
+            raise ValueError(f"execution.headline names {unknown}, which instruments do not list: {ids}")
         return self
 
     @property

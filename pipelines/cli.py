@@ -234,6 +234,8 @@ def approve(
 def bench(
     name: Annotated[str, typer.Argument(help="Benchmark: one of those `t2t bench list` names.")],
     study: Annotated[str, typer.Option(help="Study whose policies `execution_quality` judges.")] = "",
+    policies: Annotated[str, typer.Option(help="Study whose agents `execution_quality` judges there.")] = "",
+    studies: Annotated[str, typer.Option(help="Studies of `execution_headline`, with commas between.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure; results are recorded by hand in benchmarks/RESULTS.md."""
@@ -242,7 +244,8 @@ def bench(
     if name == "list":
         typer.echo("\n".join(f"{key}: {text}" for key, text in names().items()))
         return
-    result = run_benchmark(name, **({"study": study} if study else {}))
+    asked = {"study": study, "policies": policies, "studies": studies}
+    result = run_benchmark(name, **{key: value for key, value in asked.items() if value})
     if as_json:
         typer.echo(json.dumps(result))
     else:

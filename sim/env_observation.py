@@ -46,6 +46,7 @@ from sim.market import (
 )
 
 _BPS = 1e4
+_NS_PER_S = 1e9
 _SPREAD_TERM = 3
 
 
@@ -112,6 +113,7 @@ def _further_terms(settings: Settings, episodes: Episodes, i: int, out: np.ndarr
     now_ns = episodes.counts[i, CLOCK_NS]
     out[25] = sign * _known(settings.alpha_ns, settings.alpha_bps, now_ns)
     out[26] = _known(settings.volatility_ns, settings.volatility_bps, now_ns)
+    out[27] = math.log1p(settings.whole[HORIZON_NS] / settings.whole[DECISIONS] / _NS_PER_S)
 
 
 @njit(**INNER)

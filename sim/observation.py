@@ -68,6 +68,7 @@ _MORE = (
     ("last_move_bps", -100.0, 100.0),
     ("alpha_bps", -100.0, 100.0),
     ("forecast_volatility_bps", 0.0, 1000.0),
+    ("interval_s", 0.0, 12.0),
 )
 OBSERVATION = tuple(name for name, _, _ in _BOUNDS)
 LOW: npt.NDArray[np.float32] = np.array([low for _, low, _ in _BOUNDS], np.float32)
@@ -79,6 +80,7 @@ ALL_HIGH: npt.NDArray[np.float32] = np.array([high for _, _, high in (*_BOUNDS, 
 #: Number of levels a side behind the terms that look deeper than the view.
 _DEEP = (3, 10)
 _BPS = 1e4
+_NS_PER_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class ObservationSet:
     | last_move_bps | mid against that of the decision before, positive: away from us | -100, 100 |
     | alpha_bps | the last published forecast of the return, positive: away from us; 0: none yet | -100, 100 |
     | forecast_volatility_bps | the last published forecast of volatility; 0: none yet | 0, 1000 |
+    | interval_s | ln(1 + seconds between decisions): orders of several horizons are told apart by it | 0, 12 |
 
     Attributes:
         terms: Of `TERMS`, each at most once.
@@ -244,6 +247,7 @@ def _further_terms(
         sign * (now.mid_ticks / now.previous_mid_ticks - 1.0) * _BPS,
         sign * forecasts.alpha_bps.at(now.now_ns),
         forecasts.volatility_bps.at(now.now_ns),
+        log1p(task.horizon_ns / task.decisions / _NS_PER_S),
     )
 
 

@@ -6,6 +6,7 @@ or stepped together (`VectorEnvLike`). Training needs torch and is imported from
 """
 
 from models.execution.baselines import REFERENCE, baselines
+from models.execution.cases import policy_cases
 from models.execution.comparison import by_case, by_training_seed, summarise
 from models.execution.config import DqnConfig, PpoConfig
 from models.execution.dqn_policy import Agent, DqnPolicy
@@ -58,6 +59,7 @@ __all__ = [
     "learning_curve",
     "narrowed",
     "over_seeds",
+    "policy_cases",
     "policy_map",
     "significance",
     "summarise",

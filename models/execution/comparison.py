@@ -30,6 +30,8 @@ LEVEL = 0.95
 #: Share of the worst orders behind the conditional value at risk.
 TAIL = 0.05
 _KEY = ("symbol", "episode")
+#: Columns that tell the case of an order.
+CASE = ("horizon_s", "parent_share")
 _NUMBERS = (
     *("is_bps", "is_low", "is_high", "sd_bps", "cvar95_bps", "completion", "maker_share"),
     *("vs_twap_taker_bps", "vs_twap_low", "vs_twap_high", "vs_best_bps", "vs_best_low", "vs_best_high"),
@@ -129,8 +131,10 @@ class _Judge:
 
     def difference(self, own: pl.DataFrame, other: str | None, names: Sequence[str]) -> dict[str, float | None]:
         """Mean paired difference to ``other`` with its interval."""
+        if other is None or own["policy"][0] == other:
+            return dict.fromkeys(names)
         paired = own.join(_costs_of(self.rows, other), on=_KEY, how="inner", maintain_order="left")
-        if other is None or own["policy"][0] == other or paired.is_empty():
+        if paired.is_empty():
             return dict.fromkeys(names)
         # two rules that trade alike must not differ by the rounding of their sums
         values = (paired["is_bps"] - paired["other_bps"]).round(9).to_numpy()
@@ -163,14 +167,15 @@ def best_rule(table: pl.DataFrame, market: str) -> str | None:
 
 
 def by_case(rows: pl.DataFrame, reference: str = REFERENCE) -> pl.DataFrame:
-    """Where trained agents win and lose: mean paired differences of every instrument and side.
+    """Where trained agents win and lose: mean paired differences of every instrument, side and case.
 
     Args:
         rows: As for `summarise`.
         reference: As for `summarise`.
 
     Returns:
-        ``market, policy, symbol, side, n, is_bps, vs_twap_taker_bps, vs_best_bps``; agents only.
+        ``market, policy, symbol, side, horizon_s, parent_share, n, is_bps, vs_twap_taker_bps, vs_best_bps``; agents
+        only. The cheapest rule is that of the whole market.
     """
     parts = []
     for market in rows["market"].unique(maintain_order=True):
@@ -184,9 +189,9 @@ def by_case(rows: pl.DataFrame, reference: str = REFERENCE) -> pl.DataFrame:
         parts.append(paired)
     return (
         pl.concat(parts)
-        .group_by("market", "policy", "symbol", "side", maintain_order=True)
+        .group_by("market", "policy", "symbol", "side", *CASE, maintain_order=True)
         .agg(pl.len().cast(pl.Int64).alias("n"), pl.col("is_bps", "vs_twap_taker_bps", "vs_best_bps").mean())
-        .sort("market", "policy", "symbol", "side")
+        .sort("market", "policy", "symbol", "side", *CASE)
     )
 
 

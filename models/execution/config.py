@@ -16,7 +16,8 @@ class DqnConfig:
 
     Attributes:
         layers: Units of the hidden layers.
-        lr: Step size of Adam at the start; it falls linearly to a tenth of it.
+        lr: Step size of Adam at the start; it falls linearly to ``lr_last`` times it.
+        lr_last: See ``lr``; 1 keeps the step size.
         gamma: Discount a decision. Orders end after few decisions, so what is saved late counts in full.
         batch: Transitions an update.
         replay: Transitions kept.
@@ -25,6 +26,8 @@ class DqnConfig:
         warm_up: Share of the steps that act at random before the first update; scales are measured in it.
         explore_until: Share of the steps after which exploration stays at its last rate; linear before.
         epsilon_last: Share of random actions from then on.
+        temperature: Random actions after the warm-up are drawn in proportion to exp(value / temperature), values in
+            standard deviations of the rewards of the warm-up: steps go where the choice is close. 0: evenly.
         steps: Environment steps in all.
         envs: Environments stepped in turn, where they are made one by one.
         seed: Of the initial weights, exploration, replay and episodes.
@@ -43,6 +46,7 @@ class DqnConfig:
 
     layers: tuple[int, ...] = (64, 64)
     lr: float = 3e-4
+    lr_last: float = 0.1
     gamma: float = 1.0
     batch: int = 256
     replay: int = 100_000
@@ -51,6 +55,7 @@ class DqnConfig:
     warm_up: float = 0.05
     explore_until: float = 0.6
     epsilon_last: float = 0.05
+    temperature: float = 0.0
     steps: int = 20_000
     envs: int = 8
     seed: int = 1
@@ -66,9 +71,11 @@ class DqnConfig:
         counts = (self.batch, self.replay, self.train_every, self.target_every, self.steps, self.envs, self.n_step)
         _require("counts", (*counts, *self.layers), min((*counts, *self.layers)) >= 1, "at least 1")
         _require("layers", self.layers, bool(self.layers), "at least one")
-        shares = (self.warm_up, self.explore_until, self.epsilon_last, self.gamma, self.prioritised, self.correction)
+        of_steps = (self.warm_up, self.explore_until, self.epsilon_last, self.gamma)
+        shares = (*of_steps, self.prioritised, self.correction, self.lr_last)
         _require("shares", shares, all(0.0 <= share <= 1.0 for share in shares), "0 to 1")
         _require("lr", self.lr, self.lr > 0.0, "above 0")
+        _require("temperature", self.temperature, self.temperature >= 0.0, "0 or more")
         _require("fresh_every", self.fresh_every, self.fresh_every >= 0, "0 or more")
 
 

@@ -4,7 +4,8 @@ The algorithm is double Q-learning with a target network and a replay ring (van 
 network, sums over several steps and drawing by priority can be asked for. Three things are fitted to parent orders:
 
 - Rewards are shaped by a potential (shaping.py).
-- News in the mid, which no action brought about, is taken out of the rewards (move_noise.py).
+- News in the mid, which no action brought about, is taken out of the rewards (move_noise.py). What remains of its
+  luck is an error of the mean move of each action, common to all that is remembered: only more steps make it smaller.
 - Observations and rewards are scaled by what the random warm-up saw; the scales are part of the policy.
 
 The returned weights are the mean of the iterates over the last quarter of the updates: single iterates chase noise.
@@ -38,8 +39,8 @@ from models.execution.training_log import EpisodeLog
 
 Progress = Callable[[int, int], None]
 
-#: Updates between fits of what is news in the mid, to all that is remembered.
-NEWS_EVERY = 250
+#: What is news in the mid is fitted anew, to all that is remembered, each time there were so many times the steps.
+NEWS_GROWTH = 1.5
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class _Trainer:
         self.learner = Learner(width, actions, config, int(streams[2].generate_state(1)[0]), start)
         self.warm_up = min(config.steps, max(int(config.warm_up * config.steps), config.batch))
         self.log, self.shaper = EpisodeLog(self.n), Shaper(self.n)
-        self.step = self.starts = 0
+        self.step = self.starts = self.fitted = 0
         if checkpoint is None or not self._resumed(checkpoint):
             self._begin(config.seed)
 
@@ -132,6 +133,7 @@ class _Trainer:
                 self._learn()
         if warm and self.step >= self.warm_up:
             self.learner.fix_scales(self.buffer.kept())
+            self.fitted = self.step
         fresh = self.config.fresh_every
         if fresh and self.step // fresh > (self.step - self.n) // fresh and self.step < self.config.steps:
             self._start_afresh()
@@ -156,8 +158,9 @@ class _Trainer:
 
     def _learn(self) -> None:
         done = (self.step - self.warm_up) / max(1, self.config.steps - self.warm_up)
-        if self.learner.updates % NEWS_EVERY == 0:
+        if self.step >= NEWS_GROWTH * self.fitted:
             self.learner.fit_news(self.buffer.kept())
+            self.fitted = self.step
         rows, weights = self._draw(done)
         followed = self.buffer.followed(rows, self.config.n_step)
         steps, alive = [self.buffer.ring.rows(place) for place, _ in followed], [mask for _, mask in followed]
@@ -176,7 +179,11 @@ class _Trainer:
         explores = self.explore.random(self.n) < self._epsilon()
         if warm:
             return random
-        return np.where(explores, random, self.learner.greedy(self.states))
+        values = self.learner.values(self.states)
+        if self.config.temperature > 0.0:
+            # the largest of values with Gumbel noise is drawn from their softmax
+            random = (values / self.config.temperature + self.explore.gumbel(size=values.shape)).argmax(axis=1)
+        return np.where(explores, random, values.argmax(axis=1))
 
     def _epsilon(self) -> float:
         end = self.config.explore_until * self.config.steps
@@ -191,7 +198,7 @@ class _Trainer:
             kept = len(self.buffer)
             arrays |= {f"ring/{name}": column for name, column in self.buffer.kept()._asdict().items()}
             arrays |= {"ring_follows": self.buffer.follows[:kept], "log": self.log.ended()}
-            state |= {"step": self.step, "starts": self.starts, "added": self.buffer.added}
+            state |= {"step": self.step, "starts": self.starts, "added": self.buffer.added, "fitted": self.fitted}
             state |= {name: getattr(self, name).bit_generator.state for name in ("explore", "replay")}
             if self.priorities is not None:
                 arrays["priorities"] = self.priorities.leaves(kept)
@@ -209,7 +216,7 @@ class _Trainer:
         self.buffer.add(Transitions(*(arrays[f"ring/{name}"] for name in Transitions._fields)))
         self.buffer.follows[:kept], self.buffer.added = arrays["ring_follows"], int(state["added"])
         self.log.restore(arrays["log"])
-        self.step, self.starts = int(state["step"]), int(state["starts"])
+        self.step, self.starts, self.fitted = (int(state[name]) for name in ("step", "starts", "fitted"))
         for name in ("explore", "replay"):
             getattr(self, name).bit_generator.state = state[name]
         if self.priorities is not None:

@@ -85,7 +85,7 @@ class Learner:
         initialise(linears(self.online), torch.Generator().manual_seed(seed), last_gain=0.1)
         self.mean, self.scale = torch.zeros(width), torch.ones(width)
         self.reward_scale = 1.0
-        self.news = MoveNoise(actions)
+        self.news = MoveNoise(actions, by_state=True)
         self.fixed = start is not None
         if start is not None:
             self._load(start, sizes)
@@ -133,10 +133,10 @@ class Learner:
     def _inputs(self, states: Observation) -> torch.Tensor:
         return ((torch.from_numpy(states) - self.mean) / self.scale).to(self.device)
 
-    def greedy(self, states: Observation) -> npt.NDArray[np.int64]:
-        """Actions of the highest online value, shape (n,)."""
+    def values(self, states: Observation) -> Singles:
+        """Online values of all actions, (n, actions), in the scale of the rewards."""
         with torch.no_grad():
-            return np.asarray(self.online(self._inputs(states)).argmax(dim=1).cpu().numpy())
+            return array_of(self.online(self._inputs(states)))
 
     def update(self, batch: Batch, done: float) -> Singles:
         """One step of Adam on the double-Q error.
@@ -181,7 +181,7 @@ class Learner:
         loss.backward()
         nn.utils.clip_grad_norm_(self.online.parameters(), GRADIENT_NORM)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.lr * (1.0 - 0.9 * done)
+            group["lr"] = self.config.lr * (1.0 - done * (1.0 - self.config.lr_last))
         self.optimiser.step()
         self.updates += 1
         if self.updates % self.config.target_every == 0:

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from feeds.errors import SchemaError
+from feeds.study_execution import Case
 from models.execution.no_order import SPLIT, NoOrderRun, no_order_run, split_shortfall
 from models.execution.protocol import ExecutionEnvLike, Info, MakeEnv, Observation, Policy
 
@@ -39,6 +40,8 @@ _ROWS: dict[str, Any] = {
     **dict.fromkeys(PARTS, pl.Float64),
     "completion": pl.Float64,
     "maker_share": pl.Float64,
+    "horizon_s": pl.Int64,
+    "parent_share": pl.Float64,
     "inventory_path": pl.List(pl.Float64),
 }
 
@@ -79,6 +82,7 @@ def evaluate(
     market: str = "",
     progress: Callable[[int, int], None] | None = None,
     counterfactual: bool = False,
+    case: Case | None = None,
 ) -> pl.DataFrame:
     """Play every episode with every policy.
 
@@ -90,11 +94,14 @@ def evaluate(
         progress: Called with (episodes done, episodes in all).
         counterfactual: Play every episode once more without an order, and split the shortfalls by it: the columns
             `models.execution.no_order.SPLIT`.
+        case: Which of several cases the orders are of; rows of all of them may stand in one table, with the same
+            number of episodes each.
 
     Returns:
         One row a policy and episode: ``market, policy, training_seed`` (null for a rule), ``episode`` (position in
-        ``episodes``), ``seed, symbol, side`` ("buy", "sell"), ``block, arrival_ns, is_bps, spread_bps, timing_bps,
-        fees_bps`` (bps of the arrival mid, positive is a cost), ``completion, maker_share, inventory_path``.
+        ``episodes``, numbered through over the cases), ``seed, symbol, side`` ("buy", "sell"), ``block, arrival_ns,
+        is_bps, spread_bps, timing_bps, fees_bps`` (bps of the arrival mid, positive is a cost), ``completion,
+        maker_share, horizon_s, parent_share`` (null without a case), ``inventory_path``.
 
     Raises:
         SchemaError: Two policies are the same, or the environment gave them different starts.
@@ -105,6 +112,8 @@ def evaluate(
             "policies of the evaluation", received=f"{names}", expected="distinct names and training seeds"
         )
     env = make_env(0)
+    first = case.number * len(episodes) if case else 0
+    of_case = {"horizon_s": case.horizon_s if case else None, "parent_share": case.share if case else None}
     records = []
     for number, episode in enumerate(episodes):
         starts = set()
@@ -112,7 +121,7 @@ def evaluate(
         for policy in policies:
             record, start = _play(env, policy, episode, without)
             starts.add(start)
-            records.append({"market": market, "episode": number, **record})
+            records.append({"market": market, "episode": first + number, **of_case, **record})
         if len(starts) > 1:
             raise SchemaError(
                 f"episode {number} of the evaluation",

@@ -23,6 +23,8 @@ Floats = npt.NDArray[np.float64]
 
 #: Ridge penalty an observation, on standardised regressors: shields directions the data hardly shows.
 PENALTY = 1e-3
+#: Rows worked on at a time, so that regressors of a long memory need not be held at once.
+_BLOCK = 32_768
 
 
 class Steps(NamedTuple):
@@ -64,18 +66,34 @@ class MoveNoise:
             steps: What happened.
             rewards: (n,) in bps of the parent order.
         """
-        x, y = self._regressors(steps), steps.moves.astype(np.float64)
-        normal = x.T @ x + PENALTY * len(y) * np.eye(x.shape[1])
-        self.coefficients = np.asarray(np.linalg.solve(normal, x.T @ y), dtype=np.float64)
-        news = self._news(steps)
+        columns = self._regressors(_some(steps, slice(0, 1))).shape[1]
+        ridge, n = PENALTY * np.eye(columns), len(steps.actions)
+        normal, products = np.zeros((columns, columns)), np.zeros(columns)
+        for rows in _blocks(n):
+            block = _some(steps, rows)
+            x = self._regressors(block)
+            normal += x.T @ x
+            products += x.T @ block.moves.astype(np.float64)
+        self.coefficients = np.asarray(np.linalg.solve(normal + n * ridge, products), dtype=np.float64)
         if self.by_state:
-            loads = x * news[:, None]
-            normal = loads.T @ loads + PENALTY * np.square(news).sum() * np.eye(x.shape[1])
-            self.weights = np.asarray(np.linalg.solve(normal, loads.T @ rewards), dtype=np.float64)
+            self._fit_by_state(steps, rewards, ridge)
             return
-        products = np.bincount(steps.actions, weights=news * rewards, minlength=self.actions)
+        news = self._news(steps)
+        carried = np.bincount(steps.actions, weights=news * rewards, minlength=self.actions)
         squares = np.bincount(steps.actions, weights=news * news, minlength=self.actions)
-        self.weights = np.divide(products, squares, out=np.zeros(self.actions, dtype=np.float64), where=squares > 0.0)
+        self.weights = np.divide(carried, squares, out=np.zeros(self.actions, dtype=np.float64), where=squares > 0.0)
+
+    def _fit_by_state(self, steps: Steps, rewards: npt.NDArray[np.float32], ridge: Floats) -> None:
+        normal, products, squares = np.zeros_like(ridge), np.zeros(len(ridge)), 0.0
+        for rows in _blocks(len(rewards)):
+            block = _some(steps, rows)
+            x = self._regressors(block)
+            news = block.shares * (block.moves - x @ self.coefficients)
+            loads = x * news[:, None]
+            normal += loads.T @ loads
+            products += loads.T @ rewards[rows]
+            squares += float(np.square(news).sum())
+        self.weights = np.asarray(np.linalg.solve(normal + squares * ridge, products), dtype=np.float64)
 
     def of(self, steps: Steps) -> npt.NDArray[np.float32]:
         """What to subtract from the rewards of ``steps``, shape (n,), float32."""
@@ -96,3 +114,11 @@ class MoveNoise:
             return np.asarray(np.eye(self.actions)[steps.actions])
         values = np.clip(steps.actions, -2.0, 2.0).astype(np.float64)
         return np.concatenate([np.ones((len(values), 1)), values, np.square(values)], axis=1)
+
+
+def _some(steps: Steps, rows: slice) -> Steps:
+    return Steps(steps.states[rows], steps.actions[rows], steps.shares[rows], steps.moves[rows])
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(first, first + _BLOCK) for first in range(0, n, _BLOCK)]

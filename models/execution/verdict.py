@@ -11,7 +11,12 @@ from typing import Any
 import polars as pl
 
 from models.execution.baselines import REFERENCE
+from models.execution.cases import case_label
+from models.execution.comparison import CASE
 from models.execution.significance import LEVEL
+
+#: Cases named where an agent loses, the worst first.
+MOST_NAMED = 8
 
 
 def verdict(
@@ -20,6 +25,7 @@ def verdict(
     agents: Sequence[str] = ("dqn",),
     reference: str = REFERENCE,
     tests: pl.DataFrame | None = None,
+    headline: str = "",
 ) -> str:
     """What the table says about the agents, losing cases named.
 
@@ -30,6 +36,7 @@ def verdict(
         reference: As for `summarise`.
         tests: As from `models.execution.significance.significance`: what is left of the differences to ``reference``
             once their number is reckoned with.
+        headline: As from `headline_verdict`; stands first.
     """
     lines = table.to_dicts()
     said = [_judgement(line, lines, reference) for line in lines if line["policy"] in agents]
@@ -45,7 +52,28 @@ def verdict(
         )
     if tests is not None:
         said.append(_survivors(tests, agents, reference))
-    return " ".join(part for part in said if part)
+    return " ".join(part for part in (headline, *said) if part)
+
+
+def headline_verdict(
+    table: pl.DataFrame, agent: str, instruments: Sequence[str], missing: Sequence[str] = (), reference: str = REFERENCE
+) -> str:
+    """What an agent costs on the instruments that were named to stand for the study.
+
+    Args:
+        table: As from `summarise`, of their rows alone; empty where they are all there are.
+        agent: The night's challenger.
+        instruments: Named before anything was judged, and judged.
+        missing: Named, but not judged.
+        reference: As for `summarise`.
+    """
+    if not instruments:
+        return f"Headline instruments {', '.join(missing)} were named and not judged."
+    lines = table.to_dicts()
+    said = [_judgement(line, lines, reference) for line in lines if line["policy"] == agent]
+    left_out = f" {', '.join(missing)}: named, not judged." if missing else ""
+    own = f" {' '.join(said)} All instruments:" if said else ""
+    return f"Headline, named beforehand: {', '.join(instruments)}.{left_out}{own}"
 
 
 def _survivors(tests: pl.DataFrame, agents: Sequence[str], reference: str) -> str:
@@ -109,19 +137,26 @@ def _losses(cases: pl.DataFrame) -> str:
     others = {"vs_twap_taker_bps": "TWAP taker", "vs_best_bps": "the cheapest rule"}
     if cases["vs_twap_taker_bps"].equals(cases["vs_best_bps"].alias("vs_twap_taker_bps")):
         del others["vs_best_bps"]
-    texts = []
+    texts, several = [], cases.select(CASE).n_unique() > 1
     for column, name in others.items():
         lost = cases.filter(pl.col(column) > 0)
         if lost.is_empty():
             texts.append(f"no case is dearer than {name} on average")
             continue
+        worst = lost.sort(column, descending=True).head(MOST_NAMED).to_dicts()
         named = [
-            f"{row['symbol']} {row['side']} ({row['market']}, {_signed(row[column])})".replace("(, ", "(")
-            for row in lost.sort(column, descending=True).to_dicts()
+            f"{_case(row, several)} ({row['market']}, {_signed(row[column])})".replace("(, ", "(") for row in worst
         ]
+        if lost.height > len(named):
+            named.append(f"and {lost.height - len(named)} more")
         texts.append(f"dearer than {name} on average in {lost.height} of {cases.height} cases: {', '.join(named)}")
     text = "; ".join(texts)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _case(row: Mapping[str, Any], several: bool) -> str:
+    symbol = case_label(row["symbol"], *(row[name] for name in CASE)) if several else row["symbol"]
+    return f"{symbol} {row['side']}"
 
 
 def _between(low: float | None, high: float | None) -> str:

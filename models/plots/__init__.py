@@ -14,6 +14,7 @@ from models.plots.anomaly import anomaly_timeline
 from models.plots.correlation import correlation_heatmap
 from models.plots.execution import cost_bars, schedule_fan, slippage_distribution
 from models.plots.execution_agent import learning_curve, policy_heatmaps
+from models.plots.execution_cases import case_heatmap
 from models.plots.execution_rules import decomposition_bars, leave_curve, seed_spread
 from models.plots.importance import grouped_importance
 from models.plots.market import bar_chart, feature_distribution, price_and_spread
@@ -34,6 +35,7 @@ __all__ = [
     "anomaly_timeline",
     "bar_chart",
     "calibration",
+    "case_heatmap",
     "correlation_heatmap",
     "cost_bars",
     "cumulative_return",

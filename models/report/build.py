@@ -156,7 +156,8 @@ def _volatility(inputs: ReportInputs) -> Highlight | None:
 def _execution(inputs: ReportInputs) -> Highlight | None:
     if inputs.execution is None or inputs.execution.table.is_empty():
         return None
-    rows = {(row["market"], row["policy"]): row for row in inputs.execution.table.to_dicts()}
+    table = inputs.execution.table if inputs.execution.headline is None else inputs.execution.headline
+    rows = {(row["market"], row["policy"]): row for row in table.to_dicts()}
     name = inputs.execution.challenger or AGENT
     agent = rows.get(("replay", name))
     if agent is None:

@@ -191,6 +191,9 @@ class ExecutionInputs:
         tests: As from `models.execution.significance.significance`.
         over_seeds: As from `models.execution.seeds.over_seeds`.
         ablations: ablation, what (in words), policy, n, is_bps, change_bps: parts of the market switched off.
+        cases: As from `models.execution.cases.policy_cases`.
+        headline: As ``table``, of the instruments that were named to stand for the study; None: none was named.
+        named: Those instruments.
         verdict: One or more sentences, losing cases included.
         split: How training and test were separated.
         notes: Parent sizes, horizon, seeds.
@@ -206,6 +209,9 @@ class ExecutionInputs:
     tests: pl.DataFrame | None = None
     over_seeds: pl.DataFrame | None = None
     ablations: pl.DataFrame | None = None
+    cases: pl.DataFrame | None = None
+    headline: pl.DataFrame | None = None
+    named: Sequence[str] = ()
     verdict: str = ""
     split: str = ""
     notes: Sequence[str] = ()

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from assets import execution_audit as audit
-from assets.execution_forecasts import alpha_series, forecasts_of, forecasts_since, usual, volatility_series
+from assets.execution_forecasts import alpha_series, forecasts_of, forecasts_since, over, usual, volatility_series
 from assets.store import StudyStore
 from sim.forecast_series import Forecasts, Series
 from tests.support.studies import write_study
@@ -50,11 +50,14 @@ def test_volatility_is_that_of_an_order_and_falls_back_on_ewma():
     assert series.value == pytest.approx([4.0, 2.0])
 
 
-def test_every_instrument_has_its_own_series_scaled_to_the_horizon(tmp_path):
-    yaml = write_study(tmp_path, execution={"horizon_s": 60}, models={"volatility": {"block_s": 240}})
+def test_every_instrument_has_its_own_series_and_every_order_the_volatility_of_its_horizon(tmp_path):
+    yaml = write_study(tmp_path, execution={"horizons_s": [60, 240]}, models={"volatility": {"block_s": 240}})
     made = forecasts_of(StudyStore(study=str(yaml), root=str(tmp_path)), alpha(), volatility())
     assert made["B.X"].alpha_bps.value.tolist() == [7.0] and made["B.X"].volatility_bps.value.size == 0
-    assert made["A.X"].volatility_bps.value == pytest.approx([1.0, 0.5])
+    minute, block = over(made["A.X"], 60), over(made["A.X"], 240)
+    assert minute.volatility_bps.value == pytest.approx([1.0, 0.5])
+    assert block.volatility_bps.value == pytest.approx([2.0, 1.0])
+    assert minute.alpha_bps.value.tolist() == made["A.X"].alpha_bps.value.tolist() and over(None, 60) is None
 
 
 def test_forecasts_begin_with_the_fitted_date_where_earlier_ones_are_known_else_half_way():

@@ -14,6 +14,7 @@ from assets.execution_training import TrainingMarkets, train_all
 from assets.parallel import Job, installation, run_all, settle
 from feeds.errors import JobError, StudyError
 from feeds.study import Execution
+from feeds.study_execution import Case
 from sim.flow_params import FlowParams
 from tests.support.jobs import die, refuse, square, unsendable
 
@@ -148,8 +149,11 @@ def test_a_cluster_that_is_not_there_is_an_error_with_its_address(monkeypatch):
 
 
 def agents(executor, *seeds):
-    parents = [Parent(symbol, 100, FlowParams.example(), 1_000_000, 1_000_000_000) for symbol in ("A.X", "B.X")]
-    settings = {"horizon_s": 5, "decisions": 2, "train_steps": 400, "train_on": ("flow",), "agents": ("dqn",)}
+    case = Case(5, 0.05)
+    parents = [
+        Parent(symbol, 100, FlowParams.example(), 1_000_000, 1_000_000_000, case=case) for symbol in ("A.X", "B.X")
+    ]
+    settings = {"horizons_s": (5,), "decisions": 2, "train_steps": 400, "train_on": ("flow",), "agents": ("dqn",)}
     config = Execution(seeds=seeds, executor=executor, workers=2, **settings)
     trained = train_all(TrainingMarkets(config, tuple(parents)), {}, lambda line: None)
     return {seed: one for (_, seed), one in trained.items()}

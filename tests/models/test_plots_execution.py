@@ -12,6 +12,7 @@ from feeds.errors import SchemaError
 from models.plots import execution as plots
 from models.plots import execution_agent as agent_plots
 from models.plots import execution_rules as rule_plots
+from models.plots.execution_cases import case_heatmap
 from models.plots.style import UI_DPI, no_data, to_markdown
 from models.report.inputs import ReportInputs
 from models.report.sections.execution import execution_section
@@ -27,9 +28,17 @@ FROM_A_FRAME = {
     "decomposition_bars": (rule_plots.decomposition_bars, "costs"),
     "leave_curve": (rule_plots.leave_curve, "leave"),
     "seed_spread": (rule_plots.seed_spread, "over_seeds"),
+    "case_heatmap": (case_heatmap, "cases"),
 }
-OF_A_MARKET = ("slippage_distribution", "schedule_fan", "cost_bars", "paired_differences", "decomposition_bars")
-MADE = {"leave": made.leave_levels, "over_seeds": made.spread_of_seeds}
+OF_A_MARKET = (
+    "slippage_distribution",
+    "schedule_fan",
+    "cost_bars",
+    "paired_differences",
+    "decomposition_bars",
+    "case_heatmap",
+)
+MADE = {"leave": made.leave_levels, "over_seeds": made.spread_of_seeds, "cases": made.by_policy_and_case}
 
 
 def part_of(inputs, part):
@@ -70,7 +79,7 @@ def test_a_frame_without_the_needed_columns_is_refused_by_name(name):
 @pytest.mark.parametrize("name", OF_A_MARKET)
 def test_markets_are_never_mixed(name, inputs):
     plot, part = FROM_A_FRAME[name]
-    frame = getattr(inputs, part)
+    frame = part_of(inputs, part)
     assert plot(frame, dpi=60) == plot(frame, market="replay", dpi=60) != plot(frame, market="flow", dpi=60)
     alone = frame.filter(pl.col("market") == "flow")
     assert plot(alone, dpi=60) == plot(frame, market="flow", dpi=60)
@@ -101,6 +110,20 @@ def test_the_section_shows_every_market_and_names_the_agent(inputs):
         assert "DQN" in table.frame["policy"].to_list()
         assert table.controls == {"random"}
         assert set(table.labels) <= set(table.frame.columns)
+
+
+def test_the_section_shows_the_headline_first_and_every_case_where_there_are_several(inputs):
+    from dataclasses import replace
+
+    several = replace(inputs, cases=made.by_policy_and_case(), headline=inputs.table, named=("OAK.SIM",))
+    section = execution_section(ReportInputs("s", "t", "2026-03-13", execution=several))
+    titles = [table.title for table in section.tables]
+    assert titles[0] == "Headline, replay market" and "OAK.SIM" in section.tables[0].note
+    agents = section.tables[titles.index("Agents by case, flow market")].frame
+    assert agents["policy"].unique().to_list() == ["DQN"] and agents.height == 4
+    assert "Policies by case, replay market" in [figure.title for figure in section.figures]
+    one = replace(inputs, cases=several.cases.filter(pl.col("case") == several.cases["case"][0]))
+    assert not any("by case" in t.title for t in execution_section(ReportInputs("s", "t", "d", execution=one)).tables)
 
 
 def test_the_section_shows_what_there_is_where_agents_left_no_curve(inputs):

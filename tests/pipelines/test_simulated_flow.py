@@ -55,10 +55,11 @@ def flow(tmp_path_factory):
             "anomaly": {"trees": 20},
         },
         execution={
-            **{"horizon_s": 60, "decisions": 5, "parent_share": 0.2, "train_steps": 400, "eval_episodes": 12},
+            **{"horizons_s": [60], "decisions": 5, "parent_shares": [0.2, 0.1], "train_steps": 400, "eval_episodes": 6},
             **{"ppo_steps": 1000, "envs": 8, "ablations": ["no_fees", "no_forecasts"]},
             "flow_minutes": 5,
             "generators": ["flow"],
+            "headline": [SYMBOLS[1]],
         },
         nights=2,
     )
@@ -104,10 +105,20 @@ def test_every_policy_works_the_same_orders_of_both_markets_on_both_sides(flow):
     expected = {"dqn", "ppo", "champion", "twap_taker", "twap_passive", "vwap", "almgren_chriss", "immediate", "random"}
     assert expected <= set(rows["policy"])
     assert rows.group_by("side").len()["len"].n_unique() == 1
-    starts = (
-        rows.filter(pl.col("market") == "replay").group_by("symbol", "episode").agg(pl.col("arrival_ns").n_unique())
-    )
-    assert set(starts["arrival_ns"]) == {1}
+    replayed = rows.filter(pl.col("market") == "replay")
+    assert set(replayed.group_by("symbol", "parent_share").agg(pl.col("episode").n_unique())["episode"]) == {6}
+    starts = replayed.group_by("symbol", pl.col("episode") % 6).agg(pl.col("arrival_ns", "parent_share").n_unique())
+    assert set(starts["arrival_ns"]) == {1} and set(starts["parent_share"]) == {2}
+
+
+def test_the_instrument_that_stands_for_the_study_is_recorded_before_it_is_judged(flow):
+    policy = ArtefactStore(flow.root).current("execution_policy", DATES[-1])
+    tree = evaluation(flow, "execution_evaluation")
+    assert policy.params["headline"] == tree["headline"]["instruments"] == [SYMBOLS[1]]
+    assert tree["verdict"].startswith(f"Headline, named beforehand: {SYMBOLS[1]}.")
+    assert {case["case"] for case in tree["policy_cases"]} == {
+        f"{s} 60s {share}%" for s in SYMBOLS for share in (10, 20)
+    }
 
 
 def test_the_evaluation_names_the_champion_it_was_held_against_among_its_parents(flow):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
+from feeds.study_execution import Case
 from models.execution import (
     Agent,
     baselines,
@@ -21,6 +23,7 @@ from models.execution import (
     verdict,
     visited_states,
 )
+from models.execution.cases import policy_cases
 from models.execution.dqn_policy import DqnPolicy
 from models.execution.seeds import over_seeds
 from models.execution.significance import significance
@@ -39,7 +42,7 @@ def a_policy(seed=0):
     return DqnPolicy(np.full(sizes[0], 0.4, np.float32), np.full(sizes[0], 0.3, np.float32), weights, biases, 2.0)
 
 
-def rows(episodes=40, seeds=(1, 2)):
+def rows(episodes=40, seeds=(1, 2), cases=(None,)):
     policies = [*baselines(len(MULTIPLES)), *(Agent(a_policy(seed), seed) for seed in seeds)]
     return pl.concat(
         evaluate(
@@ -48,8 +51,10 @@ def rows(episodes=40, seeds=(1, 2)):
             both_sides(episodes, 5, own_blocks=True),
             market,
             counterfactual=True,
+            case=case,
         )
         for market, sd in (("replay", 4.0), ("flow", 8.0))
+        for case in cases
     )
 
 
@@ -68,6 +73,17 @@ def heat():
     policy = a_policy()
     states = visited_states(lambda number: LinearImpactEnv(), Agent(policy), both_sides(60, 1))
     return policy_map(policy, states, OBSERVATIONS, ACTIONS)
+
+
+@cache
+def several_cases():
+    """Orders of two horizons and two sizes."""
+    pairs = [(horizon_s, share) for horizon_s in (60, 300) for share in (0.05, 0.1)]
+    return rows(episodes=20, cases=[Case(*pair, number) for number, pair in enumerate(pairs)])
+
+
+def by_policy_and_case():
+    return policy_cases(several_cases())
 
 
 def spread_of_seeds():

@@ -9,6 +9,7 @@ import polars as pl
 
 from models.plots import execution as plots
 from models.plots import execution_agent
+from models.plots.execution_cases import case_heatmap
 from models.plots.execution_rules import decomposition_bars
 from models.report.content import Figure, Section, Table
 from models.report.inputs import ExecutionInputs, ReportInputs
@@ -49,6 +50,17 @@ _SEEDS = {
     "dearest_bps": "worst seed (bps)",
     "vs_twap_iqm_bps": "against TWAP taker (bps)",
 }
+_CASES = {
+    "case": "case",
+    "n": "orders",
+    "is_bps": "shortfall (bps)",
+    "vs_twap_taker_bps": "against TWAP taker (bps)",
+    "vs_twap_low": "95 % low",
+    "vs_twap_high": "95 % high",
+    "vs_best_bps": "against the cheapest rule of the case (bps)",
+    "vs_best_low": "95 % low ",
+    "vs_best_high": "95 % high ",
+}
 _ABLATIONS = {"n": "orders", "is_bps": "shortfall (bps)", "change_bps": "change (bps)"}
 
 
@@ -63,9 +75,11 @@ def execution_section(inputs: ReportInputs) -> Section:
     execution = inputs.execution
     text = [execution.verdict, f"Split: {execution.split}" if execution.split else "", *execution.notes]
     section = Section(title, "\n\n".join(part for part in text if part))
+    _add_headline(section, execution)
     for market in execution.table["market"].unique(maintain_order=True).to_list():
         _add_tables(section, execution.table.filter(pl.col("market") == market), market)
         _add_tests(section, execution, market)
+        _add_cases(section, execution, market)
         _add_market_plots(section, execution, market)
     _add_seeds(section, execution)
     _add_ablations(section, execution)
@@ -108,6 +122,40 @@ def _add_tests(section: Section, execution: ExecutionInputs, market: str) -> Non
     section.tables.append(
         Table(f"Differences that survive their number, {market} market", note, frame, controls, _TESTS)
     )
+
+
+def _add_headline(section: Section, execution: ExecutionInputs) -> None:
+    if execution.headline is None:
+        return
+    table = execution.headline.filter(pl.col("market") == execution.headline["market"][0])
+    note = (
+        f"Only orders of {', '.join(execution.named)}, which the study named before any agent was trained. Policy "
+        "minus other on the same orders, as in the tables of all instruments below."
+    )
+    columns = {"n": "orders", "is_bps": _LABELS["is_bps"], **_DIFFERENCES}
+    frame = _named(table, tuple(columns))
+    controls = frozenset({plots.policy_name("random")})
+    section.tables.append(Table(f"Headline, {table['market'][0]} market", note, frame, controls, columns))
+
+
+def _add_cases(section: Section, execution: ExecutionInputs, market: str) -> None:
+    if execution.cases is None:
+        return
+    cases = execution.cases.filter(pl.col("market") == market)
+    if cases["case"].n_unique() < 2:
+        return
+    agents = cases.filter(pl.col("policy").is_in(plots.AGENTS)).sort("policy", maintain_order=True)
+    note = (
+        "A case is an instrument, the time an order has, and its size as a share of the volume usually traded in that "
+        "time; both sides together. The cheapest rule is that of the case, chosen on these very orders."
+    )
+    section.tables.append(Table(f"Agents by case, {market} market", note, _named(agents, tuple(_CASES)), labels=_CASES))
+    caption = (
+        "Blue is cheaper than equal slices taken at the market, red dearer; bold where the 95 % interval excludes 0. "
+        "Policies stand by their mean over the cases."
+    )
+    picture = case_heatmap(cases, market=market)
+    section.figures.append(Figure(f"Policies by case, {market} market", caption, picture))
 
 
 def _add_seeds(section: Section, execution: ExecutionInputs) -> None:

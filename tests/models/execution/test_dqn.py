@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from feeds.errors import LakeError, SchemaError, StudyError
+from models.execution import move_noise
 from models.execution.baselines import twap_taker
 from models.execution.comparison import summarise
 from models.execution.config import DqnConfig
@@ -209,3 +210,14 @@ def test_news_leaves_the_rewards_of_actions_whose_exposure_depends_on_the_state(
     noise.fit(steps, rewards)
     quiet, wanted = rewards - noise.of(steps), -exposed * 0.7 * steps.states[:, 0]
     assert np.var(quiet - wanted) < 0.05 * np.var(rewards - wanted)
+
+
+@pytest.mark.parametrize("by_state", [False, True])
+def test_a_long_memory_is_fitted_in_blocks_to_the_same_end(by_state, monkeypatch):
+    steps, rewards, _ = made_steps(np.random.default_rng(8), n=5_000)
+    whole, parts = MoveNoise(3, by_state=by_state), MoveNoise(3, by_state=by_state)
+    whole.fit(steps, rewards)
+    monkeypatch.setattr(move_noise, "_BLOCK", 777)
+    parts.fit(steps, rewards)
+    np.testing.assert_allclose(parts.coefficients, whole.coefficients, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(parts.weights, whole.weights, rtol=1e-9, atol=1e-12)

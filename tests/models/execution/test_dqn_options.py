@@ -1,11 +1,13 @@
 """Dueling, sums over several steps and drawing by priority, each against what it is defined to be."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from models.execution.config import DqnConfig
-from models.execution.dqn import train_dqn
+from models.execution.dqn import _Trainer, train_dqn
 from models.execution.dqn_learner import Batch, Learner
 from models.execution.priorities import Priorities
 from models.execution.replay_buffer import ReplayBuffer, Transitions
@@ -118,7 +120,10 @@ def test_a_new_row_is_drawn_as_often_as_the_worst_and_the_tree_keeps_its_sum():
     assert priorities._sums[1] == pytest.approx(priorities.leaves(5).sum())
 
 
-@pytest.mark.parametrize("options", [{"dueling": True}, {"n_step": 3}, {"prioritised": 0.6}], ids=str)
+OPTIONS = [{"dueling": True}, {"n_step": 3}, {"prioritised": 0.6}, {"temperature": 0.1}, {"lr_last": 0.5}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_every_option_trains_repeatably_and_changes_the_agent(options):
     config = DqnConfig(steps=400, layers=(8,), batch=32, train_every=4)
 
@@ -127,3 +132,25 @@ def test_every_option_trains_repeatably_and_changes_the_agent(options):
 
     changed = DqnConfig(**{**vars(config), **options})
     assert bytes_of(changed) == bytes_of(changed) != bytes_of(config)
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 0.3])
+def test_random_actions_are_drawn_by_the_softmax_of_the_values_and_the_others_are_the_best(epsilon):
+    n, values = 20_000, np.array([0.0, 0.3, -0.2, 0.1])
+    config = DqnConfig(layers=(8,), temperature=0.2, explore_until=0.0, epsilon_last=epsilon)
+    trainer = _Trainer(AlmgrenChrissWorld(AlmgrenChriss(), n), config, None, None)
+    trainer.learner = SimpleNamespace(actions=4, values=lambda states: np.tile(values, (n, 1)))
+    drawn = np.bincount(trainer._actions(warm=False), minlength=4) / n
+    chances = np.exp(values / 0.2) / np.exp(values / 0.2).sum()
+    np.testing.assert_allclose(drawn, epsilon * chances + (1.0 - epsilon) * np.eye(4)[1], atol=0.015)
+    even = np.bincount(trainer._actions(warm=True), minlength=4) / n
+    np.testing.assert_allclose(even, 0.25, atol=0.015)
+
+
+def test_what_is_news_is_fitted_anew_as_the_memory_grows(monkeypatch):
+    sizes, fit = [], Learner.fit_news
+    monkeypatch.setattr(Learner, "fit_news", lambda self, seen: (sizes.append(len(seen.actions)), fit(self, seen)))
+    train_dqn(AlmgrenChrissWorld(AlmgrenChriss(), 4), DqnConfig(steps=2_000, layers=(8,), batch=40, train_every=20))
+    assert sizes[0] == 100 and sizes[-1] > 2_000 / 1.6
+    growth = np.array(sizes[1:]) / np.array(sizes[:-1])
+    assert (growth >= 1.5).all() and (growth < 1.7).all()

@@ -26,6 +26,7 @@ from models.execution.evaluation import (
 )
 from models.execution.verdict import verdict
 from tests.support.execution_inputs import rows as made_rows
+from tests.support.execution_inputs import several_cases
 from tests.support.linear_impact_env import DECISIONS, IMPACT_BPS, MULTIPLES, LinearImpactEnv
 
 
@@ -61,6 +62,8 @@ def hand_made(costs, seeds=None, blocks=None):
                     "is_bps": [float(value) for value in values],
                     "completion": [1.0] * count,
                     "maker_share": [0.5] * count,
+                    "horizon_s": [60] * count,
+                    "parent_share": [0.05] * count,
                 },
                 schema_overrides={"training_seed": pl.Int64},
             )
@@ -75,6 +78,19 @@ def test_every_policy_meets_every_order(rows):
     starts = rows.group_by("market", "episode").agg(pl.col("seed", "side", "block", "arrival_ns").n_unique())
     assert (starts.drop("market", "episode").to_numpy() == 1).all()
     assert rows.filter(market="replay", policy="twap_taker")["side"].to_list() == ["buy", "sell"] * 20
+
+
+def test_orders_of_all_cases_are_numbered_through_and_start_alike():
+    rows = several_cases()
+    counts = rows.filter(policy="twap_taker").group_by("market", "symbol", "episode").len()
+    assert counts["len"].to_list() == [1] * counts.height == [1] * 160
+    cases = rows.group_by("horizon_s", "parent_share", maintain_order=True).agg(pl.col("episode").min())
+    assert cases.rows() == [(60, 0.05, 0), (60, 0.1, 20), (300, 0.05, 40), (300, 0.1, 60)]
+    starts = (
+        rows.with_columns(pl.col("episode") % 20).group_by("market", "episode").agg(pl.col("seed", "block").n_unique())
+    )
+    assert starts["seed"].to_list() == starts["block"].to_list() == [1] * 40
+    assert summarise(rows).filter(policy="dqn")["n"].to_list() == [160, 160]
 
 
 def test_the_parts_of_a_shortfall_add_up(rows):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks.qrm_agents import JUDGED_SEED, LADDER, PPO, Rung, estimate, play, table, train
+from benchmarks.qrm_agents import JUDGED_SEED, LADDER, PPO, Rung, estimate, paired, play, table, train
 from models.execution.config import DqnConfig
 from sim.qrm_params import QrmParams
 from sim.qrm_policies import popv, run_schedule, twap
@@ -48,6 +48,13 @@ def test_an_interval_beside_another_mean_holds_its_error_too():
     found = estimate(np.random.default_rng(1).normal(size=(3, 1000)))
     low, high = found.interval((0.5, 1.0))
     assert low < found.mean - 0.5 < high and high - low > 2 * 1.9
+
+
+def test_agents_of_different_many_seeds_are_paired_over_those_both_have():
+    random = np.random.default_rng(3)
+    many, few = random.normal(size=(5, 40)), random.normal(size=(3, 40))
+    np.testing.assert_array_equal(paired(few, many), few - many[:3])
+    np.testing.assert_array_equal(paired(many, few), many[:3] - few)
 
 
 class Chance:
