@@ -84,7 +84,7 @@ def _call(name: str, typing_context: Any, shared: Any, own: Any, rest: tuple[Any
     if not (isinstance(own, types.NamedTuple) and own.instance_class in _KERNELS):
         return None
     kernels, together = _KERNELS[own.instance_class]
-    kernel: Any = types.Dispatcher(kernels[name])  # type: ignore[type-var]
+    kernel: Any = types.Dispatcher(kernels[name])
     first = (shared, own) if together is None else (types.NamedTuple((shared, own), together),)
     inner: Any = kernel.get_call_type(typing_context, (*first, *rest), {})
 
