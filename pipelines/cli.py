@@ -28,6 +28,8 @@ StudyOption = Annotated[
     str | None,
     typer.Option("--study", "-s", help="Name of a shipped study or path of a study YAML (environment: T2T_STUDY)."),
 ]
+#: Instrument-days that `t2t run` builds at a time: each process holds the libraries and a day.
+MOST_AT_ONCE = 2
 app.add_typer(lake_app, name="lake")
 download_app = typer.Typer(help="Fetch public market data.", no_args_is_help=True)
 app.add_typer(download_app, name="download")
@@ -64,10 +66,13 @@ def run(
     Without a study: the embedded real capture, then the simulated market whose order flow is fitted to it.
     """
     from feeds.study import DEFAULT_RUN
+    from pipelines.compile_ahead import compiling_ahead
     from pipelines.show import console
 
     named = study or os.environ.get("T2T_STUDY")
-    paths = [_run_study(name, nights, force) for name in ([named] if named else DEFAULT_RUN)]
+    studies = [named] if named else DEFAULT_RUN
+    with compiling_ahead(studies):
+        paths = [_run_study(name, nights, force) for name in studies]
     if len(paths) > 1:
         console.print("reports:", *(f"[bold]{path}[/bold]" for path in paths), sep="\n  ", soft_wrap=True)
     if None in paths:
@@ -75,6 +80,7 @@ def run(
 
 
 def _run_study(study: str, nights: int | None, force: bool) -> Path | None:
+    from assets.parallel import cores
     from feeds.study import load_study
     from pipelines.runner import GraphRunner, stage_sources
     from pipelines.show import console, print_summary, progress
@@ -85,7 +91,7 @@ def _run_study(study: str, nights: int | None, force: bool) -> Path | None:
     staged = stage_sources(config, root, console.print)
     console.print(f"{len(staged)} new files in the landing zone {_short(root / 'landing')}")
     with progress() as listen:
-        summary = GraphRunner(named, root, force=force).run(nights, listen)
+        summary = GraphRunner(named, root, force=force).run(nights, listen, workers=min(cores(), MOST_AT_ONCE))
     print_summary(summary)
     return summary.report_path()
 

@@ -24,6 +24,7 @@ from feeds.manifest import code_version, write_atomically
 from feeds.root import lake_url
 from feeds.study import Study, load_study
 from pipelines.jobs import DATASET, INSTRUMENT_DAY, NIGHTLY, PUBLISHED, TICKS
+from pipelines.side_by_side import execute_all
 from pipelines.triage import Triage, triage
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class GraphRunner:
         self.lake = Lake(root, lake_url(self.study))
         self.parts = StudyPartitions(self.study)
         self.instance = instance or open_instance(root)
+        #: Other processes can open the study's own instance, not one that was handed over.
+        self._shares = instance is None
         self.defs = build_defs(study, root)
         #: What the landing zone held when `run` began to build.
         self.found: Triage | None = None
@@ -130,6 +133,7 @@ class GraphRunner:
         listen: Listener | None = None,
         decoding: DecodeListener | None = None,
         ticks_only: bool = False,
+        workers: int = 1,
     ) -> RunSummary:
         """Ingest what the landing zone holds, build every date, train the last nights.
 
@@ -138,6 +142,7 @@ class GraphRunner:
             listen: Called with ``(index, total, step)`` before each step.
             decoding: Told of each tape that is decoded.
             ticks_only: Stop at clean ticks.
+            workers: Instrument-days at a time, each in a process of its own where more than one.
         """
         started = time.perf_counter()
         first = self.triage()
@@ -152,14 +157,14 @@ class GraphRunner:
         job = TICKS if ticks_only else INSTRUMENT_DAY
         if ticks_only:
             dates = judged = trained = 0
-        stages: list[tuple[Callable[[], Iterable[Step]], int]] = [
-            (lambda: self.instrument_days(found, job), dates + judged),
-            (lambda: self.published(found), dates + judged),
-            (lambda: () if ticks_only else self.datasets(found), judged),
-            (lambda: self.nights(trained), 0),
+        stages: list[tuple[Callable[[], Iterable[Step]], int, int]] = [
+            (lambda: self.instrument_days(found, job), dates + judged, workers if self._shares else 1),
+            (lambda: self.published(found), dates + judged, 1),
+            (lambda: () if ticks_only else self.datasets(found), judged, 1),
+            (lambda: self.nights(trained), 0, 1),
         ]
-        for stage, ahead in stages:
-            self._run_stage(list(stage()), ahead, summary, listen)
+        for stage, ahead, at_once in stages:
+            self._run_stage(list(stage()), ahead, at_once, summary, listen)
         self._publish()
         summary.seconds = time.perf_counter() - started
         return summary
@@ -198,12 +203,17 @@ class GraphRunner:
         for date, instrument in sorted(found.published(self.study)):
             yield Step(PUBLISHED, str(instrument_day_key(date, instrument)))
 
-    def _run_stage(self, steps: list[Step], ahead: int, summary: RunSummary, listen: Listener | None) -> None:
-        total = len(summary.outcomes) + len(steps) + ahead
-        for step in steps:
+    def _run_stage(
+        self, steps: list[Step], ahead: int, workers: int, summary: RunSummary, listen: Listener | None
+    ) -> None:
+        before = len(summary.outcomes)
+        total = before + len(steps) + ahead
+
+        def begins(number: int) -> None:
             if listen:
-                listen(len(summary.outcomes), total, step)
-            summary.outcomes.append(self.execute(step))
+                listen(before + number, total, steps[number])
+
+        summary.outcomes += execute_all(self, steps, workers, begins)
 
     def _instruments(self, found: Triage) -> list[str]:
         published = {instrument for _, instrument in found.published(self.study)}

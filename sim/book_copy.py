@@ -11,7 +11,7 @@ from __future__ import annotations
 from numba import njit
 
 from sim.book_state import FREE, FREE_SLOTS, LEVELS, N_COUNTERS, PENDING_ORDERS, RESTING, Book
-from sim.compile_options import CALLED, INNER
+from sim.compile_options import CALLED, INNER, MERGED
 from sim.order_index import EMPTY, home_of, insert
 
 
@@ -70,7 +70,7 @@ def _copy_order(source: Book, slot: int, target: Book, at: int) -> None:
     target.order_time_ns[at] = source.order_time_ns[slot]
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _forget_orders(book: Book) -> None:
     """Free all slots and the index; the rest of the book is left as it is."""
     for side in range(2):

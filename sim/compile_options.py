@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from feeds.kernels.options import ENTRY, INNER
+from feeds.kernels.options import ENTRY, INNER, MERGED
 
 __all__ = ["CALLED", "ENTRY", "HOT", "INNER", "MERGED"]
 
@@ -18,6 +18,3 @@ __all__ = ["CALLED", "ENTRY", "HOT", "INNER", "MERGED"]
 HOT: dict[str, Any] = {**ENTRY, "forceinline": True}
 #: As `INNER`, not inlined: kernels too large, or called from too many places, whose copies take long to compile.
 CALLED: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-#: A kernel that becomes part of its only caller before either is compiled: whatever a kernel calls is optimised again
-#: with it, so that each level of calls costs the compilation of all that is below.
-MERGED: dict[str, Any] = {**ENTRY, "inline": "always"}

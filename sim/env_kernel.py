@@ -300,7 +300,7 @@ def _add(counts: np.ndarray, sums: np.ndarray, lots: int, price: float) -> None:
     sums[TIMING_BPS] += sign * sums[UNIT] * lots * (sums[MID] - sums[ARRIVAL_MID])
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _give_up(settings: Settings, episodes: Episodes, i: int) -> None:
     counts, sums = episodes.counts[i], episodes.sums[i]
     if counts[LEFT] > 0:

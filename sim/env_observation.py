@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from sim.compile_options import ENTRY, INNER
+from sim.compile_options import ENTRY, INNER, MERGED
 from sim.env_state import (
     ARRIVAL_MID,
     ARRIVAL_NS,
@@ -62,7 +62,7 @@ def observe_row(settings: Settings, episodes: Episodes, i: int) -> None:
         episodes.observed[i, k] = min(max(every[place], settings.low[place]), settings.high[place])
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _default_terms(settings: Settings, episodes: Episodes, i: int, out: np.ndarray) -> None:
     view, counts, sums = episodes.seen[i], episodes.counts[i], episodes.sums[i]
     parent, horizon_ns = settings.whole[PARENT], settings.whole[HORIZON_NS]
@@ -89,7 +89,7 @@ def _default_terms(settings: Settings, episodes: Episodes, i: int, out: np.ndarr
     out[12] = math.log1p(traded / (parent * VIEW_WINDOW_NS / horizon_ns))
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _further_terms(settings: Settings, episodes: Episodes, i: int, out: np.ndarray) -> None:
     view, depths, sums = episodes.seen[i], episodes.depths[i], episodes.sums[i]
     own = episodes.counts[i, SIDE]
@@ -126,7 +126,7 @@ def _slices(settings: Settings, lots: float) -> float:
     return math.log1p(lots * settings.whole[DECISIONS] / settings.whole[PARENT])
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _queue_ahead(settings: Settings, episodes: Episodes, i: int, own_px: float, own_sz: float, sign: float) -> float:
     resting = episodes.resting[i]
     if resting[RESTING_LOTS] == 0 or own_px == 0:

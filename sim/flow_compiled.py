@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from sim.compile_options import ENTRY, MERGED
+from sim.compile_options import ENTRY, INNER
 from sim.flow_kernel import draw_anew, run, start
 from sim.flow_own import cancel_own, fills_into, own_into, place_own, take_into, write_depths, write_quotes, write_view
 from sim.flow_params import FlowParams
@@ -119,54 +119,54 @@ def begin(shared: FlowShared, own: FlowOwn, opening: np.ndarray) -> None:
     draw_anew(own.state, shared.tables, kept)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _advance(shared: FlowShared, own: FlowOwn, until_ns: int) -> bool:
     if until_ns > own.state.counts[NOW_NS]:
         run(own.state, shared.tables, until_ns)
     return True
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _take(shared: FlowShared, own: FlowOwn, side: int, lots: int) -> int:
     return take_into(own.state, shared.tables, own.scratch, side, lots)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _place(shared: FlowShared, own: FlowOwn, side: int, price: int, lots: int) -> int:
     return place_own(own.state, side, price, lots)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _cancel(shared: FlowShared, own: FlowOwn, number: int, lots: int) -> int:
     return cancel_own(own.state, number, lots)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _own_into(shared: FlowShared, own: FlowOwn, out: np.ndarray) -> int:
     return own_into(own.state, out) if own.state.counts[OWN_LIVE] > 0 else 0
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _fills_into(shared: FlowShared, own: FlowOwn, out: np.ndarray) -> int:
     return fills_into(own.state, out)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _quotes_into(shared: FlowShared, own: FlowOwn, view: np.ndarray) -> None:
     write_quotes(own.state, view)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _view_into(shared: FlowShared, own: FlowOwn, view: np.ndarray) -> None:
     write_view(own.state, view)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _depths_into(shared: FlowShared, own: FlowOwn, out: np.ndarray) -> None:
     write_depths(own.state, out)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _now_ns(shared: FlowShared, own: FlowOwn) -> int:
     return own.state.counts[NOW_NS]
 

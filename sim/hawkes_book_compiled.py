@@ -18,7 +18,7 @@ from numba import njit
 
 from sim.book import best_size
 from sim.book_events import SWEEP, TAKE
-from sim.compile_options import ENTRY, INNER, MERGED
+from sim.compile_options import ENTRY, INNER
 from sim.flow_compiled import new_scratch
 from sim.flow_own import cancel_own, fills_into, own_into, place_own, take_into, write_depths, write_quotes, write_view
 from sim.flow_starts import Starts, copy_values, keep_flow, take_up_flow
@@ -131,51 +131,51 @@ def take(shared: HawkesBookShared, own: HawkesBookOwn, side: int, lots: int) -> 
     return filled
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _advance(shared: HawkesBookShared, own: HawkesBookOwn, until_ns: int) -> bool:
     if until_ns > own.state.flow.counts[NOW_NS]:
         run(own.state, shared.tables, until_ns)
     return True
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _place(shared: HawkesBookShared, own: HawkesBookOwn, side: int, price: int, lots: int) -> int:
     own.state.marks[DIRTY] = 1
     return place_own(own.state.flow, side, price, lots)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _cancel(shared: HawkesBookShared, own: HawkesBookOwn, number: int, lots: int) -> int:
     own.state.marks[DIRTY] = 1
     return cancel_own(own.state.flow, number, lots)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _own_into(shared: HawkesBookShared, own: HawkesBookOwn, out: np.ndarray) -> int:
     return own_into(own.state.flow, out) if own.state.flow.counts[OWN_LIVE] > 0 else 0
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _fills_into(shared: HawkesBookShared, own: HawkesBookOwn, out: np.ndarray) -> int:
     return fills_into(own.state.flow, out)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _quotes_into(shared: HawkesBookShared, own: HawkesBookOwn, view: np.ndarray) -> None:
     write_quotes(own.state.flow, view)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _view_into(shared: HawkesBookShared, own: HawkesBookOwn, view: np.ndarray) -> None:
     write_view(own.state.flow, view)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _depths_into(shared: HawkesBookShared, own: HawkesBookOwn, out: np.ndarray) -> None:
     write_depths(own.state.flow, out)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _now_ns(shared: HawkesBookShared, own: HawkesBookOwn) -> int:
     return own.state.flow.counts[NOW_NS]
 

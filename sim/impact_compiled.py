@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from sim.compile_options import CALLED, INNER, MERGED
+from sim.compile_options import CALLED, INNER
 from sim.impact_state import push, relaxed
 from sim.market import (
     ASK_DEPTH_5,
@@ -80,7 +80,7 @@ class LinearOwn(NamedTuple):
     fills: np.ndarray
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _start(shared: LinearShared, own: LinearOwn, opening: np.ndarray) -> None:
     path = opening.view(np.float64)
     for step in range(path.size):
@@ -91,7 +91,7 @@ def _start(shared: LinearShared, own: LinearOwn, opening: np.ndarray) -> None:
     own.counts[NOW_NS] = shared.whole[START_NS]
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _advance(shared: LinearShared, own: LinearOwn, until_ns: int) -> bool:
     own.counts[NOW_NS] = max(own.counts[NOW_NS], until_ns)
     return True
@@ -136,22 +136,22 @@ def _take(shared: LinearShared, own: LinearOwn, side: int, lots: int) -> int:
     return lots
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _place(shared: LinearShared, own: LinearOwn, side: int, price: int, lots: int) -> int:
     return -1
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _cancel(shared: LinearShared, own: LinearOwn, number: int, lots: int) -> int:
     return 0
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _own_into(shared: LinearShared, own: LinearOwn, out: np.ndarray) -> int:
     return 0
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _fills_into(shared: LinearShared, own: LinearOwn, out: np.ndarray) -> int:
     held = own.counts[FILLS]
     told = min(held, out.shape[0])
@@ -171,7 +171,7 @@ def _quotes(shared: LinearShared, own: LinearOwn) -> tuple[int, int]:
     return math.ceil((mid - half) / step) * step, math.floor((mid + half) / step) * step
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _quotes_into(shared: LinearShared, own: LinearOwn, view: np.ndarray) -> None:
     bid, ask = _quotes(shared, own)
     view[BID_PX], view[ASK_PX] = max(bid, 0), max(ask, 0)
@@ -196,7 +196,7 @@ def _view_into(shared: LinearShared, own: LinearOwn, view: np.ndarray) -> None:
         view[REALISED_VAR_60S] += move * move
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _depths_into(shared: LinearShared, own: LinearOwn, out: np.ndarray) -> None:
     bid, ask = _quotes(shared, own)
     for level in range(out.shape[1]):
@@ -205,7 +205,7 @@ def _depths_into(shared: LinearShared, own: LinearOwn, out: np.ndarray) -> None:
         out[1, level] = (level + 1) * shared.whole[LEVEL_LOTS] if ask > 0 else 0
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _now_ns(shared: LinearShared, own: LinearOwn) -> int:
     return own.counts[NOW_NS]
 

@@ -20,11 +20,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 from numba import types
-from numba.extending import overload
+from numba.core.typing import signature
+from numba.extending import intrinsic
 
 from sim.market import Market
 
-_KERNELS: dict[type, dict[str, Callable[..., Any]]] = {}
+_KERNELS: dict[type, tuple[dict[str, Callable[..., Any]], type | None]] = {}
 _NAMES = (
     "start", "advance", "take", "place", "cancel", "own_into", "fills_into", "quotes_into", "view_into", "depths_into",
     "now_ns",
@@ -58,133 +59,107 @@ class KernelMarket(Market, Protocol):
         """This market for kernels."""
 
 
-def register(own: type, **kernels: Callable[..., Any]) -> None:
-    """Say which kernels serve markets whose state is an ``own``: one for every name of this module."""
+def register(own: type, together: type | None = None, **kernels: Callable[..., Any]) -> None:
+    """Say which kernels serve markets whose state is an ``own``: one for every name of this module.
+
+    Args:
+        own: Class of the state.
+        together: Named tuple of ``shared`` and ``own`` that the kernels take instead of the two.
+        kernels: Name -> kernel, compiled as `sim.compile_options` says of those that only kernels call.
+    """
     assert set(kernels) == set(_NAMES), f"a market has the kernels {_NAMES}"
-    _KERNELS[own] = kernels
+    _KERNELS[own] = kernels, together
 
 
-def _kernel(own: Any, name: str) -> Callable[..., Any] | None:
-    known = isinstance(own, types.NamedTuple) and own.instance_class in _KERNELS
-    return _KERNELS[own.instance_class][name] if known else None
+def _name(definition: Callable[..., Any]) -> Any:
+    """A name for kernels; from Python it cannot be called."""
+    return intrinsic(definition)
 
 
-def start(shared: Any, own: Any, opening: np.ndarray) -> None:
+def _call(name: str, typing_context: Any, shared: Any, own: Any, rest: tuple[Any, ...]) -> Any:
+    """The kernel of the market at hand as if the caller named it; None where there is none.
+
+    An overload would compile a function around it, for every market, with all that it calls.
+    """
+    if not (isinstance(own, types.NamedTuple) and own.instance_class in _KERNELS):
+        return None
+    kernels, together = _KERNELS[own.instance_class]
+    kernel: Any = types.Dispatcher(kernels[name])
+    first = (shared, own) if together is None else (types.NamedTuple((shared, own), together),)
+    inner: Any = kernel.get_call_type(typing_context, (*first, *rest), {})
+
+    def code(context: Any, builder: Any, outer: Any, values: Any) -> Any:
+        begun = values[:2] if together is None else [context.make_tuple(builder, first[0], values[:2])]
+        told = zip(values[2:], outer.args[2:], inner.args[len(first) :], strict=True)
+        given = [context.cast(builder, value, had, wanted) for value, had, wanted in told]
+        called = context.get_function(kernel, inner)
+        context.add_linking_libs(getattr(called, "libs", ()))
+        return called(builder, (*begun, *given))
+
+    return signature(inner.return_type, shared, own, *rest), code
+
+
+@_name
+def start(typing_context: Any, shared: Any, own: Any, opening: Any) -> Any:
     """Go to the start that ``opening`` (k,) int64 says, without own orders and fills."""
-    raise NotImplementedError
+    return _call("start", typing_context, shared, own, (opening,))
 
 
-def advance(shared: Any, own: Any, until_ns: int) -> bool:
+@_name
+def advance(typing_context: Any, shared: Any, own: Any, until_ns: Any) -> Any:
     """Run to ``until_ns``; False where own fills have to be read before it can go on."""
-    raise NotImplementedError
+    return _call("advance", typing_context, shared, own, (until_ns,))
 
 
-def take(shared: Any, own: Any, side: int, lots: int) -> int:
+@_name
+def take(typing_context: Any, shared: Any, own: Any, side: Any, lots: Any) -> Any:
     """Lots filled. Own fills were read before, so that there is room for those of one take."""
-    raise NotImplementedError
+    return _call("take", typing_context, shared, own, (side, lots))
 
 
-def place(shared: Any, own: Any, side: int, price: int, lots: int) -> int:
+@_name
+def place(typing_context: Any, shared: Any, own: Any, side: Any, price: Any, lots: Any) -> Any:
     """Number of the order, -1 where it does not rest."""
-    raise NotImplementedError
+    return _call("place", typing_context, shared, own, (side, price, lots))
 
 
-def cancel(shared: Any, own: Any, number: int, lots: int) -> int:
+@_name
+def cancel(typing_context: Any, shared: Any, own: Any, number: Any, lots: Any) -> Any:
     """Lots cancelled; all of them for 0 ``lots``."""
-    raise NotImplementedError
+    return _call("cancel", typing_context, shared, own, (number, lots))
 
 
-def own_into(shared: Any, own: Any, out: np.ndarray) -> int:
+@_name
+def own_into(typing_context: Any, shared: Any, own: Any, out: Any) -> Any:
     """Write resting own orders to ``out`` (m, 5) int64, oldest first; their number."""
-    raise NotImplementedError
+    return _call("own_into", typing_context, shared, own, (out,))
 
 
-def fills_into(shared: Any, own: Any, out: np.ndarray) -> int:
+@_name
+def fills_into(typing_context: Any, shared: Any, own: Any, out: Any) -> Any:
     """Move the oldest own fills to ``out`` (4096, 4) int64; their number, -1 where some were lost."""
-    raise NotImplementedError
+    return _call("fills_into", typing_context, shared, own, (out,))
 
 
-def quotes_into(shared: Any, own: Any, view: np.ndarray) -> None:
+@_name
+def quotes_into(typing_context: Any, shared: Any, own: Any, view: Any) -> Any:
     """Write only the best prices of `view_into` to ``view``; its other places may be left or written."""
-    raise NotImplementedError
+    return _call("quotes_into", typing_context, shared, own, (view,))
 
 
-def view_into(shared: Any, own: Any, view: np.ndarray) -> None:
+@_name
+def view_into(typing_context: Any, shared: Any, own: Any, view: Any) -> Any:
     """Write the view to ``view`` (`VIEW`,) float64."""
-    raise NotImplementedError
+    return _call("view_into", typing_context, shared, own, (view,))
 
 
-def depths_into(shared: Any, own: Any, out: np.ndarray) -> None:
+@_name
+def depths_into(typing_context: Any, shared: Any, own: Any, out: Any) -> Any:
     """Write displayed lots on the 1, 2, .. `DEPTHS` best levels to ``out`` (2, `DEPTHS`) float64."""
-    raise NotImplementedError
+    return _call("depths_into", typing_context, shared, own, (out,))
 
 
-def now_ns(shared: Any, own: Any) -> int:
+@_name
+def now_ns(typing_context: Any, shared: Any, own: Any) -> Any:
     """The present moment, ns UTC."""
-    raise NotImplementedError
-
-
-@overload(start, strict=False, inline="always")
-def _start(shared: Any, own: Any, opening: Any) -> Any:
-    kernel = _kernel(own, "start")
-    return kernel and (lambda shared, own, opening: kernel(shared, own, opening))
-
-
-@overload(advance, strict=False, inline="always")
-def _advance(shared: Any, own: Any, until_ns: Any) -> Any:
-    kernel = _kernel(own, "advance")
-    return kernel and (lambda shared, own, until_ns: kernel(shared, own, until_ns))
-
-
-@overload(take, strict=False, inline="always")
-def _take(shared: Any, own: Any, side: Any, lots: Any) -> Any:
-    kernel = _kernel(own, "take")
-    return kernel and (lambda shared, own, side, lots: kernel(shared, own, side, lots))
-
-
-@overload(place, strict=False, inline="always")
-def _place(shared: Any, own: Any, side: Any, price: Any, lots: Any) -> Any:
-    kernel = _kernel(own, "place")
-    return kernel and (lambda shared, own, side, price, lots: kernel(shared, own, side, price, lots))
-
-
-@overload(cancel, strict=False, inline="always")
-def _cancel(shared: Any, own: Any, number: Any, lots: Any) -> Any:
-    kernel = _kernel(own, "cancel")
-    return kernel and (lambda shared, own, number, lots: kernel(shared, own, number, lots))
-
-
-@overload(own_into, strict=False, inline="always")
-def _own_into(shared: Any, own: Any, out: Any) -> Any:
-    kernel = _kernel(own, "own_into")
-    return kernel and (lambda shared, own, out: kernel(shared, own, out))
-
-
-@overload(fills_into, strict=False, inline="always")
-def _fills_into(shared: Any, own: Any, out: Any) -> Any:
-    kernel = _kernel(own, "fills_into")
-    return kernel and (lambda shared, own, out: kernel(shared, own, out))
-
-
-@overload(quotes_into, strict=False, inline="always")
-def _quotes_into(shared: Any, own: Any, view: Any) -> Any:
-    kernel = _kernel(own, "quotes_into")
-    return kernel and (lambda shared, own, view: kernel(shared, own, view))
-
-
-@overload(view_into, strict=False, inline="always")
-def _view_into(shared: Any, own: Any, view: Any) -> Any:
-    kernel = _kernel(own, "view_into")
-    return kernel and (lambda shared, own, view: kernel(shared, own, view))
-
-
-@overload(depths_into, strict=False, inline="always")
-def _depths_into(shared: Any, own: Any, out: Any) -> Any:
-    kernel = _kernel(own, "depths_into")
-    return kernel and (lambda shared, own, out: kernel(shared, own, out))
-
-
-@overload(now_ns, strict=False, inline="always")
-def _now_ns(shared: Any, own: Any) -> Any:
-    kernel = _kernel(own, "now_ns")
-    return kernel and (lambda shared, own: kernel(shared, own))
+    return _call("now_ns", typing_context, shared, own, ())

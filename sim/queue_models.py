@@ -36,7 +36,7 @@ import numpy as np
 from numba import njit
 
 from feeds.errors import StudyError
-from sim.compile_options import INNER
+from sim.compile_options import MERGED
 
 QueueKind = Literal["exact", "risk_averse", "power", "log", "conservative", "optimistic"]
 QUEUE_KINDS: tuple[str, ...] = ("exact", "risk_averse", "power", "log", "conservative", "optimistic")
@@ -88,13 +88,13 @@ class QueueModel:
             )
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def queue_at_placement(params: np.ndarray, displayed_lots: float) -> float:
     """Lots ahead of an order placed behind ``displayed_lots``."""
     return 0.0 if params[QUEUE_KIND] == OPTIMISTIC else max(0.0, displayed_lots)
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def queue_after_change(
     params: np.ndarray, ahead: float, level_lots_before: float, change_lots: float, traded_lots: float
 ) -> float:
@@ -125,13 +125,13 @@ def queue_after_change(
     return max(0.0, min(ahead, level_lots_before + change_lots))
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def queue_after_trade(params: np.ndarray, ahead: float, lots: float) -> float:
     """Lots ahead after a trade of ``lots`` at our price; ``exact`` is told by the change of the executed order."""
     return ahead if params[QUEUE_KIND] == EXACT else max(0.0, ahead - lots)
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def lots_reaching(params: np.ndarray, ahead: float, lots: int) -> int:
     """Lots of a trade of ``lots`` at our price that are left for us; ``ahead`` as before the trade."""
     if params[QUEUE_KIND] == OPTIMISTIC:
@@ -140,13 +140,13 @@ def lots_reaching(params: np.ndarray, ahead: float, lots: int) -> int:
     return max(0, lots - math.ceil(ahead))
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def fills_by_quote(params: np.ndarray) -> bool:
     """Whether lots displayed by the other side at our price or better trade with us."""
     return params[QUEUE_KIND] != CONSERVATIVE
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _share_ahead(params: np.ndarray, ahead: float, behind: float) -> float:
     if params[QUEUE_KIND] == LOG:
         front, back = math.log1p(ahead), math.log1p(behind)

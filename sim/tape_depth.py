@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from sim.compile_options import ENTRY, INNER
+from sim.compile_options import ENTRY, INNER, MERGED
 from sim.tape_book import deepen, place_of_key
 from sim.tape_state import (
     HALF_LIFE_NS,
@@ -40,7 +40,7 @@ def missing_at(state: TapeState, k: int) -> float:
     return lots if lots >= _NONE_MISSING else 0.0
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def missing(state: TapeState, side: int, price: int) -> int:
     """Whole lots missing at a price of the tape."""
     for k in range(state.counts[TAKEN]):

@@ -26,7 +26,7 @@ from numba import njit
 
 from feeds.schema import ACTION_CODE
 from sim.book_levels import key_of
-from sim.compile_options import ENTRY, HOT, INNER
+from sim.compile_options import ENTRY, HOT, INNER, MERGED
 from sim.market import FILL_LOTS, FILL_MAKER, FILL_PRICE, FILL_TS, OWN_LOTS, OWN_PRICE, OWN_SIDE
 from sim.queue_models import EXACT, QUEUE_KIND, fills_by_quote, lots_reaching, queue_after_change, queue_after_trade
 from sim.tape_book import show_row
@@ -174,7 +174,7 @@ def _follow_row(tape: EventTape, state: TapeState, row: int, low: int, high: int
         cap_missing(state)
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _move_own(state: TapeState, side: int, price: int, lots: int, entered: int) -> None:
     """What a change of a queue is for own orders in it."""
     own, queue = state.own, state.queue
@@ -188,7 +188,7 @@ def _move_own(state: TapeState, side: int, price: int, lots: int, entered: int) 
         own[k, OWN_TRADED] = max(0, traded + lots) if lots < 0 else 0
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _is_through(tape: EventTape, e: int, best_bid: int, best_ask: int) -> bool:
     """Whether an execution is at a worse price than an own order of its side."""
     return best_bid > tape.exec_price[e] if tape.exec_side[e] == 0 else best_ask < tape.exec_price[e]
@@ -227,7 +227,7 @@ def _next_own(state: TapeState, side: int, after: int) -> int:
     return best
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _reaching(tape: EventTape, state: TapeState, e: int, k: int) -> int:
     """Lots of an execution that would have come as far as own order ``k``."""
     price, side, lots = state.own[k, OWN_TAPE_PRICE], state.own[k, OWN_SIDE], tape.exec_lots[e]

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from sim.book_levels import key_of
-from sim.compile_options import ENTRY, HOT, INNER
+from sim.compile_options import ENTRY, HOT, INNER, MERGED
 from sim.market import (
     BID_DEPTH_5,
     BID_PX,
@@ -265,7 +265,7 @@ def depths_into(run: TapeRun, out: np.ndarray) -> None:
             out[side, level] = total
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _rows_before(tape: EventTape, row: int, until_ns: int) -> int:
     """Rows up to and including ``until_ns``, at most ``row``; searched from there."""
     ts, step = tape.ts_ns, 64

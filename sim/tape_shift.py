@@ -21,7 +21,7 @@ import math
 import numpy as np
 from numba import njit
 
-from sim.compile_options import ENTRY, INNER
+from sim.compile_options import ENTRY, INNER, MERGED
 from sim.market import OWN_PRICE, OWN_SIDE
 from sim.queue_models import queue_at_placement
 from sim.tape_book import lots_at
@@ -83,7 +83,7 @@ def push(tape: EventTape, state: TapeState, lots: int) -> None:
     reprice(tape, state, counts[NOW_NS])
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _keep_prices_positive(tape: EventTape, state: TapeState) -> None:
     """Sales push the price down by no more than half of it, whatever is sold."""
     impact, down = state.impact, 0.0
@@ -137,7 +137,7 @@ def queue_order(tape: EventTape, state: TapeState, k: int) -> None:
     state.ahead[k] = queue_at_placement(state.queue, own[k, OWN_LEVEL])
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def _reaches(tape: EventTape, state: TapeState, own: np.ndarray) -> bool:
     """Whether an own order reaches the other side of the tape."""
     bid, ask = tape.top[state.counts[ROW], 0], tape.top[state.counts[ROW], 2]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from feeds.kernels.options import INNER
+from feeds.kernels.options import INNER, MERGED
 from feeds.schema import ACTION_CODE
 
 #: How far back a quote may lie that confirms a level book.
@@ -89,7 +89,7 @@ def step_back(counts: np.ndarray, extremes: np.ndarray, what: int, extent: int, 
         largest(extremes, extent, by, i)
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def quote(quoted: np.ndarray, recent: np.ndarray, newest: np.ndarray, s: int, price: int, size: int, now: int) -> None:
     """One side's quote is now ``price`` x ``size``; the one before stood until ``now``."""
     gone = price <= 0 or size <= 0
@@ -132,7 +132,7 @@ def _change_depth(
     set_depth(depth, depth_epoch, built, epoch, s, at, max(had + by, 0))
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def order_event(
     counts: np.ndarray,
     orders: np.ndarray,
@@ -184,7 +184,7 @@ def order_event(
         orders[0, who] = 0
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def reconcile(counts: np.ndarray, stated: np.ndarray, i: int, act: int, s: int, price: int, size: int) -> None:
     """Does the stated best level after row ``i`` follow from the one before it and the row?"""
     if act == T:
@@ -222,7 +222,7 @@ def reconcile(counts: np.ndarray, stated: np.ndarray, i: int, act: int, s: int, 
         wrong(counts, MISMATCH, i)
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def confirm(
     counts: np.ndarray,
     built: np.ndarray,
@@ -251,7 +251,7 @@ def confirm(
             wrong(counts, LEVEL_QUOTE, i)
 
 
-@njit(**INNER)
+@njit(**MERGED)
 def top_of(
     top: np.ndarray,
     stated: np.ndarray,

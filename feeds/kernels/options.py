@@ -15,3 +15,6 @@ from typing import Any
 ENTRY: dict[str, Any] = {"cache": True, "nogil": True, "_nrt": False}
 #: The same, called from kernels alone.
 INNER: dict[str, Any] = {**ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+#: A kernel that becomes part of its callers before they are compiled: whatever a kernel calls is optimised again with
+#: it, so that each level of calls costs the compilation of all that is below. For kernels with one caller.
+MERGED: dict[str, Any] = {**ENTRY, "inline": "always"}
