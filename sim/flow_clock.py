@@ -10,7 +10,7 @@ import math
 from numba import njit
 
 from sim.book_state import ASK, BID
-from sim.compile_options import INNER, MERGED
+from sim.compile_options import INNER
 from sim.flow_own import best_of_others
 from sim.flow_state import (
     ACTIVITY,
@@ -37,7 +37,7 @@ OF_ACTIVITY, _OF_PRICE = 0, 2
 SECOND_OFFSET = 1_000_000
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def next_second(state: FlowState, tables: FlowTables) -> None:
     """Sample the others' mid, move the efficient price by what the past second was worth, draw the new activity."""
     bid, ask = best_of_others(state, BID), best_of_others(state, ASK)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from numba import njit
 
-from sim.compile_options import INNER, MERGED
+from sim.compile_options import INNER
 from sim.flow_state import DEADLINES, FlowState
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def has_room(state: FlowState) -> bool:
     """Whether another entry fits."""
     return state.counts[DEADLINES] < state.heap_time.size
@@ -34,7 +34,7 @@ def push(state: FlowState, time: float, order_id: int, slot: int) -> None:
     _store(state, at, time, order_id, slot)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def replace_first(state: FlowState, time: float, order_id: int, slot: int) -> None:
     """Put an entry in the place of the first one."""
     _sink(state, time, order_id, slot)

@@ -18,7 +18,7 @@ from numba import njit
 from feeds.schema import ACTION_CODE
 from sim.book import add, best_price, best_size, cancel, clear, fill
 from sim.book_state import ASK, BID, FREE, FREE_SLOTS, LEVELS, OK, Book
-from sim.compile_options import CALLED, ENTRY, INNER, MERGED
+from sim.compile_options import CALLED, ENTRY, INNER
 from sim.flow_clock import NS, OF_ACTIVITY, next_second, set_activity
 from sim.flow_heap import has_room, pop, push, replace_first
 from sim.flow_own import forget, id_of, note_fill
@@ -151,7 +151,7 @@ def run(state: FlowState, tables: FlowTables, until_ns: int) -> bool:
     return True
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _to_ns(state: FlowState, when: float) -> int:
     inside = (when - state.clock[SECOND_START]) / state.clock[ACTIVITY]
     return state.counts[SECOND_NS] + int(min(max(inside, 0.0), 1.0) * NS)
@@ -191,7 +191,7 @@ def _upward(state: FlowState, tables: FlowTables, more: float) -> float:
     return state.clock[UPWARD]
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _arrive(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
     key, number = state.keys[EVENTS], state.counts[EVENT]
     when = state.clock[NEXT_ARRIVAL]
@@ -235,7 +235,7 @@ def _enter(state: FlowState, tables: FlowTables, side: int, price: int, lots: in
     record(state, state.counts[NOW_NS], _ADD, side, order_id, price, lots)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _ask_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
     """The first order of the heap: cancel it with the share that its hazard has of the largest one."""
     order_id, slot = state.heap_id[0], state.heap_slot[0]
@@ -277,7 +277,7 @@ def _step_back(state: FlowState, tables: FlowTables, order_id: int, when: float)
         _enter(state, tables, side, price, lots, when, order_id + STEPPED_BACK)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _market_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
     key, number = state.keys[EVENTS], state.counts[EVENT]
     bid, ask = best_size(state.book, BID), best_size(state.book, ASK)
@@ -296,7 +296,7 @@ def _market_order(state: FlowState, tables: FlowTables, ts_ns: int) -> None:
     state.clock[EFFICIENT] *= math.exp(tables.scalars[IMPACT] * surprise)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _next_child(state: FlowState, tables: FlowTables) -> int:
     """Side of the next child; a new hidden order of Pareto length where the last one is done."""
     if state.counts[SPLIT_LEFT] == 0:
@@ -309,7 +309,7 @@ def _next_child(state: FlowState, tables: FlowTables) -> int:
     return BID if state.counts[SPLIT_SIGN] > 0 else ASK
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _take(state: FlowState, tables: FlowTables, side: int, lots: int, ts_ns: int) -> int:
     """A market order of the flow; every execution is one row. Lots traded."""
     book, traded = state.book, 0

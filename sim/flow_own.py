@@ -15,7 +15,7 @@ from numba import njit
 from sim.book import add, cancel
 from sim.book_levels import key_of, reaches_opposite
 from sim.book_state import ASK, BID, LEVELS, OK
-from sim.compile_options import CALLED, ENTRY, INNER, MERGED
+from sim.compile_options import CALLED, ENTRY, INNER
 from sim.flow_state import (
     EFFICIENT,
     IMPACT,
@@ -165,7 +165,7 @@ def fills_into(state: FlowState, out: np.ndarray) -> int:
     return told
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def side_of(state: FlowState, number: int) -> int:
     """Side of a live own order."""
     return state.book.order_side[find(state.book.index_keys, state.book.index_slots, id_of(number))]

@@ -9,7 +9,7 @@ from numba import njit
 
 from sim.book import best_price, best_size, depth
 from sim.book_state import BID, LEVELS
-from sim.compile_options import INNER, MERGED
+from sim.compile_options import INNER
 from sim.flow_state import (
     ROW_ACTION,
     ROW_BOOK,
@@ -44,7 +44,7 @@ def record(state: FlowState, ts_ns: int, action: int, side: int, order_id: int, 
         _record_levels(state, n)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _record_levels(state: FlowState, n: int) -> None:
     """Ask price, ask lots, bid price, bid lots a level, best first; 0 where there is none."""
     levels = state.level_rows.shape[1] // 4

@@ -20,7 +20,7 @@ from numba import njit
 from sim.book import best_size, clear
 from sim.book_events import BEHIND, EMPTY_TOUCH, IMPROVE, PULL, PULL_BEHIND, SWEEP, TAKE
 from sim.book_state import ASK, BID, LEVELS
-from sim.compile_options import CALLED, ENTRY, INNER, MERGED
+from sim.compile_options import CALLED, ENTRY, INNER
 from sim.flow_own import best_of_others
 from sim.flow_state import EFFICIENT, MAX_ROWS_A_STEP, MID_RING, MIDS, NOW_NS, ROWS
 from sim.hawkes_book_orders import (
@@ -236,7 +236,7 @@ def _market_order(m: HawkesBookState, tables: HawkesBookTables, kind: int) -> in
     return kind
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def gap_bucket(m: HawkesBookState) -> int:
     """Place in `GAP_EDGES_S` of the time since the last market order."""
     gap, at = (m.flow.counts[NOW_NS] - m.marks[LAST_NS]) / NS, 0

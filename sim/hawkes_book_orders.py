@@ -15,7 +15,7 @@ from sim.book import add, best_price, best_size, cancel, fill
 from sim.book_events import IMPROVE, JOIN
 from sim.book_levels import reaches_opposite
 from sim.book_state import ASK, BID, LEVELS, OK
-from sim.compile_options import CALLED, INNER, MERGED
+from sim.compile_options import CALLED, INNER
 from sim.flow_own import forget, id_of, note_fill
 from sim.flow_record import record
 from sim.flow_state import (
@@ -167,7 +167,7 @@ def _cancel_at(m: HawkesBookState, side: int, at: int, rank: int, half: bool) ->
     record(m.flow, m.flow.counts[NOW_NS], _CANCEL, side, order_id, price, lots)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def split_sign(m: HawkesBookState) -> int:
     """1 where the hidden order at work buys, -1 where it sells, 0 where the next one is unknown."""
     if m.marks[SPLIT_LEFT] == 0:
@@ -175,7 +175,7 @@ def split_sign(m: HawkesBookState) -> int:
     return 1 if m.marks[SPLIT_SIGN] == BID else -1
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def split_side(m: HawkesBookState, tables: HawkesBookTables, side: int) -> int:
     """The side of a market order: a hidden order's where it is a child, else ``side``."""
     if uniform(m.key[0], m.marks[CANDIDATE], _SPLIT) >= tables.scalars[SPLIT_SHARE]:
@@ -190,7 +190,7 @@ def split_side(m: HawkesBookState, tables: HawkesBookTables, side: int) -> int:
     return m.marks[SPLIT_SIGN]
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def take(m: HawkesBookState, tables: HawkesBookTables, side: int, whole: bool) -> int:
     """A market order that takes the best quote ``whole``, and perhaps more, or leaves some of it; lots traded."""
     u, shown = uniform(m.key[0], m.marks[CANDIDATE], _SIZE), best_size(m.flow.book, 1 - side)

@@ -16,14 +16,14 @@ import math
 import numpy as np
 from numba import njit
 
-from sim.compile_options import ENTRY, INNER, MERGED
+from sim.compile_options import ENTRY, INNER
 from sim.random_stream import exponential, uniform
 
 #: Draws of an event's number: the baseline's waiting time, which term, which kind; then one a term.
 _BASE, _KIND, _TERMS = 0, 1, 2
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def next_event(
     key: np.uint64, number: int, base_rate: float, decays: np.ndarray, totals: np.ndarray
 ) -> tuple[float, int]:
@@ -185,7 +185,7 @@ def log_likelihood(
     )
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _compensated(
     times: np.ndarray,
     marks: np.ndarray,

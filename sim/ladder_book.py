@@ -19,7 +19,7 @@ from feeds.schema import ACTION_CODE
 from sim.bit_words import NONE_ABOVE, NONE_BELOW, clear_bit, next_above, next_below, set_bit
 from sim.book import WITNESSES
 from sim.book_state import ASK, BID, FREE, PENDING, RESTING
-from sim.compile_options import ENTRY, INNER, MERGED
+from sim.compile_options import ENTRY, INNER
 from sim.ladder_depth import note_depth
 from sim.ladder_state import (
     BEST,
@@ -115,7 +115,7 @@ def _reaches_opposite(ladder: Ladder, side: int, place: int) -> bool:
     return place <= ladder.state[BEST + BID]
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _add(ladder: Ladder, slot: int, side: int, place: int, lots: int, ts_ns: int) -> None:
     order = ladder.orders[slot]
     if order["state"] != FREE:
@@ -129,7 +129,7 @@ def _add(ladder: Ladder, slot: int, side: int, place: int, lots: int, ts_ns: int
     _stand(ladder, slot)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _cancel(ladder: Ladder, slot: int, lots: int) -> None:
     if slot < 0 or ladder.orders[slot]["state"] == FREE:
         ladder.state[UNKNOWN_IDS] += 1
@@ -143,7 +143,7 @@ def _cancel(ladder: Ladder, slot: int, lots: int) -> None:
         _resize(ladder, slot, order["lots"] - lots)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _modify(ladder: Ladder, slot: int, place: int, lots: int, ts_ns: int) -> None:
     if slot < 0 or ladder.orders[slot]["state"] == FREE:
         ladder.state[UNKNOWN_IDS] += 1
@@ -218,7 +218,7 @@ def _unlink(ladder: Ladder, slot: int) -> None:
             _empty_place(ladder, place)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _empty_place(ladder: Ladder, place: int) -> None:
     clear_bit(ladder.words, ladder.summary, place)
     if place == ladder.state[BEST + BID]:

@@ -13,11 +13,11 @@ from numba import njit
 
 from sim.bit_words import NONE_ABOVE, NONE_BELOW, next_above, next_below
 from sim.book_state import ASK, BID
-from sim.compile_options import ENTRY, MERGED
+from sim.compile_options import ENTRY, INNER
 from sim.ladder_state import BEST, DEEPEST, DEPTH, LONGEST_PENDING_NS, PENDING_ORDERS, PENDING_SINCE, Ladder
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def note_depth(
     ladder: Ladder, slot: int, was: int, undisturbed: bool, levels: int, ts_ns: int, out: np.ndarray
 ) -> None:
@@ -41,7 +41,7 @@ def note_depth(
     out[BID], out[ASK] = ladder.state[DEPTH + BID], ladder.state[DEPTH + ASK]
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _sum_where_it_matters(ladder: Ladder, slot: int, was: int, levels: int) -> None:
     """After a row that changed nothing but its own order, which was at ``was`` before (or anywhere where it is new)."""
     side, place = ladder.orders[slot]["side"], ladder.orders[slot]["place"]
@@ -67,7 +67,7 @@ def _sum_depth(ladder: Ladder, side: int, levels: int) -> None:
     ladder.state[DEEPEST + side] = deepest
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _time_pending(ladder: Ladder, ts_ns: int) -> None:
     state = ladder.state
     if state[PENDING_ORDERS] == 0:

@@ -17,7 +17,7 @@ from numba import njit
 
 from feeds.schema import ACTION_CODE
 from sim.book_state import FREE
-from sim.compile_options import ENTRY, INNER, MERGED
+from sim.compile_options import ENTRY, INNER
 from sim.ladder_book import replay_rows
 from sim.ladder_state import SWEEPS, Ladder
 from sim.order_index import EMPTY, find, insert, remove
@@ -130,7 +130,7 @@ def renumber(ladder: Ladder, numbers: Numbers) -> None:
             insert(numbers.keys, numbers.slots, numbers.ids[slot], slot)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _number_prices(
     pages: np.ndarray, ranks: np.ndarray, code: np.ndarray, price: np.ndarray, first: int, after: int, place: np.ndarray
 ) -> bool:
@@ -145,7 +145,7 @@ def _number_prices(
     return True
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _number_orders(
     ladder: Ladder, numbers: Numbers, code: np.ndarray, order_id: np.ndarray, first: int, after: int, slot: np.ndarray
 ) -> None:
@@ -162,7 +162,7 @@ def _number_orders(
         slot[i] = at
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _take_slot(numbers: Numbers) -> int:
     top = numbers.state[VACANT_SLOTS] - 1
     if top >= 0:

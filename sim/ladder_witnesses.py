@@ -11,11 +11,11 @@ from numba import njit
 
 from sim.book import PATIENCE_NS
 from sim.book_state import BID
-from sim.compile_options import ENTRY, MERGED
+from sim.compile_options import ENTRY, INNER
 from sim.ladder_state import PENDING_ORDERS, TRADED_BEFORE_NS, TRADED_NS, Ladder
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def note_trade(ladder: Ladder, ts_ns: int) -> None:
     """See `sim.book.note_trade`."""
     last = ladder.state[TRADED_NS]
@@ -24,7 +24,7 @@ def note_trade(ladder: Ladder, ts_ns: int) -> None:
         ladder.state[TRADED_NS] = ts_ns
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def traded_since(ladder: Ladder, ts_ns: int) -> int:
     """The last trade remembered that is `PATIENCE_NS` old at ``ts_ns``; orders that came before it are witnesses."""
     last = ladder.state[TRADED_NS]

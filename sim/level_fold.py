@@ -15,7 +15,7 @@ from numba import njit
 
 from sim.bit_words import NONE_ABOVE, NONE_BELOW, SHIFT, WORD, next_above, next_below
 from sim.book_state import ASK, BID
-from sim.compile_options import ENTRY, INNER, MERGED
+from sim.compile_options import ENTRY, INNER
 from sim.level_ladder import (
     ACTION_BITS,
     BEST,
@@ -114,7 +114,7 @@ def fold_rows(ladder: LevelLadder, prices: Prices, rows: np.ndarray, fold: Level
     return rows.size
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _fold_row(ladder: LevelLadder, prices: Prices, rows: np.ndarray, fold: LevelFold, i: int) -> None:
     bid, ask = ladder.state[BEST + BID], ladder.state[BEST + ASK]
     fold.cursor[NOTED] = 0
@@ -204,7 +204,7 @@ def _compare_noted(ladder: LevelLadder, prices: Prices, fold: LevelFold) -> None
     fold.cursor[CHANGES] = n
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _show(ladder: LevelLadder, prices: Prices, fold: LevelFold, i: int) -> None:
     """Write what is displayed after row ``i``."""
     for side in range(2):

@@ -29,7 +29,7 @@ from sim.bit_words import (
     words_for,
 )
 from sim.book_state import ASK, BID
-from sim.compile_options import ENTRY, INNER, MERGED
+from sim.compile_options import ENTRY, INNER
 
 #: A row of a level tape, 32 bytes: venue and receiver's clock, lots, place of the price, action + 16 side + 64 partial.
 LEVEL_ROW = np.dtype(
@@ -184,7 +184,7 @@ def _not_worse(side: int, place: int, than: int) -> bool:
     return place >= than if side == BID else place <= than
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _apply_level(ladder: LevelLadder, side: int, place: int, lots: int, ts_ns: int, recv_ns: int) -> None:
     state = ladder.state
     stands = recv_ns - state[STATED_NS + side] < STALE_QUOTE_NS

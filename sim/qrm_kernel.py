@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from sim.compile_options import INNER, MERGED
+from sim.compile_options import INNER
 from sim.qrm_params import CANCEL, LIMIT
 from sim.qrm_state import (
     ARRIVAL,
@@ -98,7 +98,7 @@ def draw_book(tables: QrmTables, state: QrmState, row: int, stream: int, number:
             state.queues[row, first + levels - 1] = 1
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def shift_book(tables: QrmTables, state: QrmState, row: int, move: int, chance: float) -> None:
     """Orders keep their prices while the reference price goes a tick up (1) or down (-1); the new deep queue is drawn.
 
@@ -164,7 +164,7 @@ def open_book(tables: QrmTables, state: QrmState, row: int, seed: int, episode: 
     refresh_rates(tables, state, row)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def start_interval(state: QrmState, row: int, interval: int) -> None:
     """Give the arrivals from here on the addresses of ``interval``: what happened before moves none of them."""
     state.counts[row, ARRIVAL] = interval << INTERVAL_BITS
@@ -213,7 +213,7 @@ def next_arrival(tables: QrmTables, state: QrmState, row: int, until_s: float) -
     return _touch_arrival(tables, state, row, queue, kind, number, levels)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _touch_arrival(
     tables: QrmTables, state: QrmState, row: int, queue: int, kind: int, number: int, levels: int
 ) -> int:

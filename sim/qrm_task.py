@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 
 from feeds.errors import StudyError
-from sim.compile_options import INNER, MERGED
+from sim.compile_options import INNER
 from sim.qrm_kernel import advance, best_level, move_reference, open_book, start_interval
 from sim.qrm_state import DECISION, EPISODE, INVENTORY, OWN, PAID, REFERENCE, QrmState, QrmTables
 
@@ -157,7 +157,7 @@ def buy(tables: QrmTables, state: QrmState, row: int, units: int, number: int) -
     return bought
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def price_of_rest(state: QrmState, row: int, units: int) -> int:
     """Half ticks above arrival that ``units`` cost at once: through the asks, then at the first price beyond them."""
     levels = state.queues.shape[1] // 2

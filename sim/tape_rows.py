@@ -20,7 +20,7 @@ from feeds.schema import ACTION_CODE
 from sim.book import add, best_price, best_size, cancel
 from sim.book_levels import key_of, position_of, resize
 from sim.book_state import ASK, FREE_SLOTS, LEVELS, LOG_ENTERS, LOG_LINES, LOG_ORDER, RESTING, Book
-from sim.compile_options import ENTRY, MERGED
+from sim.compile_options import ENTRY, INNER
 from sim.order_index import EMPTY, find
 from sim.replay import apply
 
@@ -85,7 +85,7 @@ def log_rows(
     return rows.shape[0]
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _apply_row(book: Book, counts: np.ndarray, rows: np.ndarray, i: int) -> None:
     action, side, order = rows[i, ROW_ACTION], rows[i, ROW_SIDE], rows[i, ROW_ORDER]
     price, size = rows[i, ROW_PRICE], rows[i, ROW_SIZE]
@@ -95,7 +95,7 @@ def _apply_row(book: Book, counts: np.ndarray, rows: np.ndarray, i: int) -> None
     _correct(book, counts, rows, i)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _take_off_anonymous(book: Book, side: int, price: int, size: int) -> None:
     if side > ASK:
         return
@@ -106,7 +106,7 @@ def _take_off_anonymous(book: Book, side: int, price: int, size: int) -> None:
             cancel(book, first, size)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _correct(book: Book, counts: np.ndarray, rows: np.ndarray, i: int) -> None:
     bid_px, ask_px, agrees = rows[i, ROW_BID_PX], rows[i, ROW_ASK_PX], True
     if bid_px == NOT_STATED or 0 < ask_px <= bid_px:
@@ -158,7 +158,7 @@ def _match(book: Book, counts: np.ndarray, side: int, price: int, size: int) -> 
         _to_front(book, slot)
 
 
-@njit(**MERGED)
+@njit(**INNER)
 def _to_front(book: Book, slot: int) -> None:
     """Move the last order of the best level of its side to the front."""
     side = book.order_side[slot]
