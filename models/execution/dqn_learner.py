@@ -30,6 +30,7 @@ from models.execution.networks import (
     initialise,
     layers_of,
     linears,
+    scales_of,
     set_layers,
     set_weights,
     shorten,
@@ -112,9 +113,8 @@ class Learner:
         """Measure the scales on the warm-up; those of a policy that was started from stay."""
         if self.fixed:
             return
-        deviation = seen.states.std(axis=0)
-        self.mean = torch.from_numpy(seen.states.mean(axis=0).astype(np.float32))
-        self.scale = torch.from_numpy(np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32))
+        mean, scale = scales_of(seen.states)
+        self.mean, self.scale = torch.from_numpy(mean), torch.from_numpy(scale)
         self.fit_news(seen)
         self.reward_scale = max(float(self._quiet(seen).std()), 1e-6)
         self.fixed = True

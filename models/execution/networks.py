@@ -56,6 +56,15 @@ def initialise(layers: Sequence[nn.Linear], generator: torch.Generator, last_gai
             layer.bias.zero_()
 
 
+def scales_of(seen: Single) -> tuple[Single, Single]:
+    """Mean (k,) and standard deviation (k,) of observations (n, k); 1 where one never moved.
+
+    In double precision: sums of singles leave a constant some deviation, by which it would be blown up.
+    """
+    mean, deviation = seen.mean(axis=0, dtype=np.float64), seen.std(axis=0, dtype=np.float64)
+    return mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
+
+
 def array_of(tensor: torch.Tensor) -> Single:
     """A copy in numpy."""
     return np.asarray(tensor.detach().cpu().numpy().copy())

@@ -22,7 +22,7 @@ from torch import Tensor
 from feeds.errors import SchemaError
 from models.execution.config import PpoConfig
 from models.execution.flat_adam import FlatAdam
-from models.execution.networks import array_of, shorten
+from models.execution.networks import array_of, scales_of, shorten
 from models.execution.ppo_heads import Gaussian, Head, Numbered
 from models.execution.ppo_policy import PpoPolicy
 from models.execution.protocol import Observation
@@ -94,9 +94,8 @@ class Learner:
 
     def measure(self, seen: Observation) -> None:
         """Fix the scales by (n, k) observations."""
-        deviation = seen.std(axis=0)
-        self.mean = torch.from_numpy(seen.mean(axis=0))
-        self.scale = torch.from_numpy(np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32))
+        mean, scale = scales_of(seen)
+        self.mean, self.scale = torch.from_numpy(mean), torch.from_numpy(scale)
 
     def inputs(self, states: Observation) -> Tensor:
         """Scaled observations."""
