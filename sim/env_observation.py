@@ -86,7 +86,8 @@ def _default_terms(settings: Settings, episodes: Episodes, i: int, out: np.ndarr
     out[9] = sign * (sums[MID] / sums[ARRIVAL_MID] - 1.0) * _BPS
     out[10] = sign * view[SIGNED_VOLUME_60S] / traded if traded > 0 else 0.0
     out[11] = math.sqrt(view[REALISED_VAR_60S]) * _BPS
-    out[12] = math.log1p(traded / (parent * VIEW_WINDOW_NS / horizon_ns))
+    # not multiplied in whole numbers: lots of a hundred-millionth, times nanoseconds, run over
+    out[12] = math.log1p(traded / parent * (horizon_ns / VIEW_WINDOW_NS))
 
 
 @njit(**MERGED)

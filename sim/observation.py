@@ -206,7 +206,6 @@ def _default_terms(view: list[float], now: Situation, task: ExecutionTask) -> tu
     opposite_sz = view[ASK_SZ] if buying else view[BID_SZ]
     left = now.remaining_lots / task.parent_lots
     quoted = view[BID_PX] > 0 and view[ASK_PX] > 0
-    parent_per_window = task.parent_lots * VIEW_WINDOW_NS / task.horizon_ns
     return (
         now.elapsed_share,
         left,
@@ -220,7 +219,7 @@ def _default_terms(view: list[float], now: Situation, task: ExecutionTask) -> tu
         sign * (now.mid_ticks / now.arrival_mid_ticks - 1.0) * _BPS,
         sign * view[SIGNED_VOLUME_60S] / view[VOLUME_60S] if view[VOLUME_60S] else 0.0,
         sqrt(view[REALISED_VAR_60S]) * _BPS,
-        log1p(view[VOLUME_60S] / parent_per_window),
+        log1p(view[VOLUME_60S] / task.parent_lots * (task.horizon_ns / VIEW_WINDOW_NS)),
     )
 
 

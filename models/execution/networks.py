@@ -17,6 +17,8 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
+from feeds.errors import SchemaError
+
 Array = npt.NDArray[Any]
 Single = npt.NDArray[np.float32]
 
@@ -60,7 +62,13 @@ def scales_of(seen: Single) -> tuple[Single, Single]:
     """Mean (k,) and standard deviation (k,) of observations (n, k); 1 where one never moved.
 
     In double precision: sums of singles leave a constant some deviation, by which it would be blown up.
+
+    Raises:
+        SchemaError: An observation is not finite: nothing could be learned from it, silently.
     """
+    if not np.isfinite(seen).all():
+        bad = np.flatnonzero(~np.isfinite(seen).all(axis=0)).tolist()
+        raise SchemaError("observations of the training", f"values that are not finite, terms {bad}", "finite numbers")
     mean, deviation = seen.mean(axis=0, dtype=np.float64), seen.std(axis=0, dtype=np.float64)
     return mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
 

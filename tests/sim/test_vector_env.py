@@ -278,3 +278,10 @@ def test_what_goes_wrong_in_a_row_of_another_thread_is_raised():
         env.execute(wanted)
     with pytest.raises(StudyError, match="number of threads"):
         vector(threads=0)
+
+
+def test_lots_of_a_hundred_millionth_leave_every_number_finite():
+    task = ExecutionTask(20 * S, 4, 10**12)
+    seen, _ = ExecutionVectorEnv(flow(), 2, task, GRID).reset(seed=0)
+    assert np.isfinite(seen).all()
+    assert seen[0] == pytest.approx(ExecutionEnv(flow, task, GRID).reset(seed=0)[0])
