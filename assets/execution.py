@@ -144,7 +144,7 @@ def _execution_evaluation(parts: StudyPartitions) -> dg.AssetsDefinition:
 
         date = context.partition_key
         policy = store.artefacts.current("execution_policy", date)
-        played = play_all(store, date, policy)
+        played = play_all(store, date, policy, context.log.info)
         rows, tree = played.rows, judgement(store, date, policy, played)
         manifest = store.lake.write(
             "execution_evaluation", rows.drop("inventory_path"), date, parents=[policy.id, *played.sources]

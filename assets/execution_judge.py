@@ -28,6 +28,7 @@ from assets.execution_setup import (
     settings,
 )
 from assets.execution_training import agent_of, grid_known, load_agents, terms_of
+from assets.parallel import Job, Tell, run_all
 from assets.split import describe
 from assets.store import StudyStore
 from assets.tape import fit_date, fit_tape
@@ -120,35 +121,63 @@ def always(env: ExecutionEnvLike) -> MakeEnv:
     return lambda _: env
 
 
-def play_all(store: StudyStore, date: str, policy: Manifest) -> Played:
-    """Every policy on every parent order of all markets and cases."""
+def play_all(store: StudyStore, date: str, policy: Manifest, tell: Tell = lambda line: None) -> Played:
+    """Every policy on every parent order of all markets and cases: instrument by instrument, where the study says."""
+    import polars as pl
+
+    config = settings(store)
+    sources = contenders(store, date, policy)[1]
+    if config.sees_forecasts:
+        sources += judged_forecasts(store, date)[1]
+    jobs = [
+        Job(f"judging {symbol}", play_instrument, (store.study, store.root, date, policy, list(parents)))
+        for symbol, parents in groupby(parents_of(store, date), key=lambda parent: parent.symbol)
+    ]
+    played: list[Played] = run_all(jobs, config.executor, config.workers, tell)
+    switched = [one.switched for one in played if one.switched is not None]
+    sources += [source for one in played for source in one.sources]
+    rows = pl.concat(one.rows for one in played)
+    return Played(rows, pl.concat(switched) if switched else None, list(dict.fromkeys(sources)))
+
+
+def play_instrument(
+    study: str, root: str, date: str, policy: Manifest, parents: Sequence[Parent], *, tell: Tell
+) -> Played:
+    """The same of one instrument.
+
+    Args:
+        study: As `StudyStore.study`.
+        root: As `StudyStore.root`.
+        date: As-of date.
+        policy: The night's ``execution_policy``.
+        parents: The instrument's, one a case.
+        tell: Takes progress.
+    """
     import polars as pl
 
     from models.execution.evaluation import both_sides, evaluate
 
-    config, seed = settings(store), store.config.seed
-    agents, sources = contenders(store, date, policy)
-    known: dict[str, Forecasts] = {}
-    if config.sees_forecasts:
-        known, told = judged_forecasts(store, date)
-        sources += told
+    store = StudyStore(study=study, root=root)
+    config, symbol = settings(store), parents[0].symbol
+    agents, _ = contenders(store, date, policy)
+    known = judged_forecasts(store, date)[0] if config.sees_forecasts else {}
+    replay = judged_replay(store, date, symbol, known.get(symbol))
+    sources = [replay.tape.parent, store.lake.manifest("bars", fit_date(store, date), symbol).id]
     frames, switched = [], []
-    for symbol, parents in groupby(parents_of(store, date), key=lambda parent: parent.symbol):
-        replay = judged_replay(store, date, symbol, known.get(symbol))
-        sources += [replay.tape.parent, store.lake.manifest("bars", fit_date(store, date), symbol).id]
-        for parent in parents:
-            markets: dict[str, ExecutionEnv] = {"replay": replay.env(config, parent)}
-            if config.simulates:
-                markets["flow"] = flow_env(config, parent, shown_instead(known, parent))
-            policies = [*rules(store, date, parent, grid_of(config).n), *agents]
-            if config.fitted_rules:
-                policies += fitted(store, date, parent, config)
-            for market, env in markets.items():
-                orders = both_sides(config.eval_episodes, seed, own_blocks=market == "flow")
-                how: dict[str, Any] = {"case": parent.case, "block_ns": config.block_ns}
-                frames.append(evaluate(always(env), policies, orders, market, counterfactual=True, **how))
-            switched += ablated(store, date, policy, parent, replay, policies)
-    return Played(pl.concat(frames), pl.concat(switched) if switched else None, list(dict.fromkeys(sources)))
+    for parent in parents:
+        markets: dict[str, ExecutionEnv] = {"replay": replay.env(config, parent)}
+        if config.simulates:
+            markets["flow"] = flow_env(config, parent, shown_instead(known, parent))
+        policies = [*rules(store, date, parent, grid_of(config).n), *agents]
+        if config.fitted_rules:
+            policies += fitted(store, date, parent, config)
+        for market, env in markets.items():
+            orders = both_sides(config.eval_episodes, store.config.seed, own_blocks=market == "flow")
+            how: dict[str, Any] = {"case": parent.case, "block_ns": config.block_ns}
+            frames.append(evaluate(always(env), policies, orders, market, counterfactual=True, **how))
+            tell(f"{parent.case.label} in the {market}: {len(orders)} orders with {len(policies)} policies")
+        switched += ablated(store, date, policy, parent, replay, policies)
+    return Played(pl.concat(frames), pl.concat(switched) if switched else None, sources)
 
 
 def shown_instead(known: dict[str, Forecasts], parent: Parent) -> Forecasts | None:
@@ -176,7 +205,7 @@ def training_env(store: StudyStore, date: str, parent: Parent, config: Execution
 def ablated(
     store: StudyStore, date: str, policy: Manifest, parent: Parent, replay: Replay, policies: Iterable[Policy]
 ) -> list[pl.DataFrame]:
-    """The orders of the tape once more for each ablation of the study: agents, and some rules."""
+    """The orders of the tape once more for each ablation of the study: the night's challenger, and some rules."""
     from models.execution.evaluation import both_sides, evaluate
 
     config, frames = settings(store), []
@@ -184,7 +213,7 @@ def ablated(
     for name in config.ablations:
         one = ABLATIONS[name]
         env = replay.env(config.model_copy(update=dict(one.settings)), parent, **one.market())
-        agents, _ = contenders(store, date, policy, one.without)
+        agents = agents_among(store, policy, observation_of(config).terms, one.without, agent_of(policy))
         orders = both_sides(config.eval_episodes, store.config.seed)
         frames.append(evaluate(always(env), [*kept, *agents], orders, name, case=parent.case, block_ns=config.block_ns))
     return frames

@@ -140,7 +140,7 @@ def test_agents_train_on_flow_and_replay_see_forecasts_and_go_on_from_the_champi
 
 def test_parts_switched_off_change_a_rule_by_what_they_cost_it_and_no_more(flow):
     table = pl.DataFrame(evaluation(flow, "execution_evaluation")["ablations"])
-    assert set(table["ablation"]) == {"no_fees", "no_forecasts"} and {"dqn", "ppo", "twap_taker"} <= set(
+    assert set(table["ablation"]) == {"no_fees", "no_forecasts"} and {tree["challenger"], "twap_taker"} <= set(
         table["policy"]
     )
     taker = table.filter(pl.col("policy") == "twap_taker").sort("ablation")["change_bps"].to_list()
