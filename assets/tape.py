@@ -19,6 +19,9 @@ from feeds.instruments import InstrumentSpec
 if TYPE_CHECKING:
     import polars as pl
 
+#: Without a trade for so long from its beginning on, a feed is of a market that is still closed, ns.
+CLOSED_NS = 600 * 1_000_000_000
+
 
 @dataclass(frozen=True)
 class Tape:
@@ -79,7 +82,21 @@ def read_tape(store: StudyStore, date: str, symbol: str, *, orders_only: bool = 
     stamps = kept["ts_recv"].cum_max()
     # A capture may be much shorter than its session.
     bounds = max(bounds[0], int(stamps[0])), min(bounds[1], int(stamps[-1]))
+    bounds = trading_begins(kept, bounds[0]), bounds[1]
     return Tape(symbol, date, kept, spec, bounds, store.lake.manifest("clean_ticks", date, symbol).id)
+
+
+def trading_begins(rows: pl.DataFrame, start_ns: int) -> int:
+    """``start_ns``, or the first trade from there on where nothing trades for long: a feed may open before its market.
+
+    Args:
+        rows: RAW_TICKS.
+        start_ns: ns UTC.
+    """
+    import polars as pl
+
+    traded = rows.filter(pl.col("action").is_in(["F", "T"]) & (pl.col("ts_recv") >= start_ns))["ts_recv"].min()
+    return int(traded) if isinstance(traded, int) and traded - start_ns > CLOSED_NS else start_ns
 
 
 def tape_symbols(store: StudyStore, date: str) -> tuple[str, ...]:
