@@ -151,7 +151,7 @@ def schedule_fan(
         axis.plot(elapsed, path["inventory_share"], style, color=colour, linewidth=width, markersize=3.5, label=label)
     axis.set_xlim(0.0, 1.0)
     axis.set_ylim(0.0, 1.03)
-    legend(axis, loc="lower left")
+    legend(axis, loc="upper right")
     label_axes(axis, "share of the horizon elapsed", "share of the parent order left")
     return to_png(figure, dpi)
 

@@ -41,6 +41,8 @@ from models.plots.style import (
 )
 
 _WAIT = "#eef1f4"
+#: Agents with so many times more episodes than others are drawn over the share of their training.
+_FAR_APART = 5
 #: With fewer training seeds a band of their middle half would only repeat their lines.
 _BAND_SEEDS = 3
 _ACTIONS = (SKY, BLUE, "#b7e0a5", GREEN, AMBER, VERMILION, PURPLE, INK)
@@ -61,6 +63,10 @@ def learning_curve(learning: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
         frame = frame if name in frame.columns else frame.with_columns(pl.lit("").alias(name))
     figure, (axis,) = canvas(title, subtitle="moving mean of training episodes, exploration included")
     symbols = frame["symbol"].unique(maintain_order=True).to_list()
+    if (longest := _most_episodes(frame)) > _FAR_APART * _most_episodes(frame, least=True):
+        # kinds of agents that end orders of very different number would share no scale
+        frame = frame.with_columns(episode=100.0 * pl.col("episode") / pl.col("episode").max().over("symbol"))
+        longest = 0
     for number, symbol in enumerate(symbols):
         _learning_of(axis, frame.filter(pl.col("symbol") == symbol), symbol, SERIES[number % len(SERIES)])
     low, high = np.quantile(frame["is_bps"].to_numpy(), [0.0, 1.0])
@@ -69,8 +75,14 @@ def learning_curve(learning: pl.DataFrame, *, dpi: int = REPORT_DPI) -> bytes:
     axis.margins(x=0.02)
     if symbols != [""] or frame["seed"].n_unique() > 1:
         legend(axis, loc="upper right")
-    label_axes(axis, "training episode", "shortfall (bps)")
+    label_axes(axis, "training episode" if longest else "share of the training episodes (%)", "shortfall (bps)")
     return to_png(figure, dpi)
+
+
+def _most_episodes(frame: pl.DataFrame, *, least: bool = False) -> int:
+    """Of the agent with the most, or of that with the fewest."""
+    counts = frame.group_by("symbol").agg(pl.col("episode").max())["episode"]
+    return int((counts.min() if least else counts.max()) or 0)  # type: ignore[arg-type]
 
 
 def _learning_of(axis: Axes, frame: pl.DataFrame, symbol: str, colour: str) -> None:
@@ -84,8 +96,8 @@ def _learning_of(axis: Axes, frame: pl.DataFrame, symbol: str, colour: str) -> N
     if alone:
         return
     # seeds end episodes at slightly different steps: hold them against one another where all have values
-    first = max(int(part["episode"].min()) for part in seeds)  # type: ignore[arg-type]
-    last = min(int(part["episode"].max()) for part in seeds)  # type: ignore[arg-type]
+    first = max(float(part["episode"].min()) for part in seeds)  # type: ignore[arg-type]
+    last = min(float(part["episode"].max()) for part in seeds)  # type: ignore[arg-type]
     if last <= first:
         return
     grid = np.linspace(first, last, 100)
