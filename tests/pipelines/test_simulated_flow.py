@@ -139,7 +139,8 @@ def test_agents_train_on_flow_and_replay_see_forecasts_and_go_on_from_the_champi
 
 
 def test_parts_switched_off_change_a_rule_by_what_they_cost_it_and_no_more(flow):
-    table = pl.DataFrame(evaluation(flow, "execution_evaluation")["ablations"])
+    tree = evaluation(flow, "execution_evaluation")
+    table = pl.DataFrame(tree["ablations"])
     assert set(table["ablation"]) == {"no_fees", "no_forecasts"} and {tree["challenger"], "twap_taker"} <= set(
         table["policy"]
     )
