@@ -1,6 +1,6 @@
 """What the night's agent is worth on every unseen tape: its shortfall and impact beside takers and passive rules.
 
-Reads the newest judged night of each study, plays nothing. A tape is an instrument of a study; the agent is the night's
+Reads the newest judged nights of each study, plays nothing. A tape is an instrument of a study; the agent is the night's
 challenger, chosen before on other data, over all its training seeds. Intervals and tests are paired and by blocks of
 start times; p-values are adjusted over all tapes that are asked for (Holm).
 
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 MARKET = "replay"
 
 
-def run(studies: str = "") -> dict[str, Any]:
+def run(studies: str = "", nights: int = 1) -> dict[str, Any]:
     """Figures of every tape.
 
     Args:
         studies: Names with commas between; empty: all shipped studies that were run.
+        nights: Of each study, the newest; every one is a tape of its own.
 
     Returns:
-        ``tapes``: ``"{study} {instrument}"`` -> figures of `models.execution.headline.tape_headline`, with ``agent,
+        ``tapes``: ``"{study} {instrument}"``, with several nights and the date, -> figures of `models.execution.headline.tape_headline`, with ``agent,
         date, headline`` (whether the instrument stands for its study), ``p_holm`` and ``cases`` (the same figures by
         case); ``targets``: what is asked for; ``held``: target -> on how many tapes it holds, does not, cannot be said;
         ``held_headline``: the same of the tapes that stand for their studies.
@@ -49,7 +50,9 @@ def run(studies: str = "") -> dict[str, Any]:
         store = store_of(study)
         dates = store.lake.dates("execution_evaluation")
         if dates:
-            tapes |= {f"{study} {symbol}": found for symbol, found in tapes_of(store, dates[-1]).items()}
+            for date in dates[-nights:]:
+                when = f" {date}" if nights > 1 else ""
+                tapes |= {f"{study} {symbol}{when}": found for symbol, found in tapes_of(store, date).items()}
         elif asked:
             raise LakeError(
                 f"execution of {study}", received="no judged night", remedy=f"Run `t2t run --study {study}`."
@@ -125,12 +128,13 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def main() -> None:
-    """``python -m benchmarks.execution_headline [--studies a,b] [--json]``."""
+    """``python -m benchmarks.execution_headline [--studies a,b] [--nights 3] [--json]``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", default="", help="names with commas between; default: all that were run")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--nights", type=int, default=1, help="of each study, the newest")
     asked = parser.parse_args()
-    found = run(asked.studies)
+    found = run(asked.studies, asked.nights)
     if asked.json:
         print(json.dumps(found))
         return

@@ -236,6 +236,7 @@ def bench(
     study: Annotated[str, typer.Option(help="Study whose policies `execution_quality` judges.")] = "",
     policies: Annotated[str, typer.Option(help="Study whose agents `execution_quality` judges there.")] = "",
     studies: Annotated[str, typer.Option(help="Studies of `execution_headline`, with commas between.")] = "",
+    nights: Annotated[int, typer.Option(help="Newest nights of each that `execution_headline` reads.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure; results are recorded by hand in benchmarks/RESULTS.md."""
@@ -244,7 +245,7 @@ def bench(
     if name == "list":
         typer.echo("\n".join(f"{key}: {text}" for key, text in names().items()))
         return
-    asked = {"study": study, "policies": policies, "studies": studies}
+    asked = {"study": study, "policies": policies, "studies": studies, "nights": nights}
     result = run_benchmark(name, **{key: value for key, value in asked.items() if value})
     if as_json:
         typer.echo(json.dumps(result))

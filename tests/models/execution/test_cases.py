@@ -150,7 +150,7 @@ class Judged:
         self.lake = self.artefacts = self
 
     def dates(self, name):
-        return ["2026-01-01"] if self.rows is not None else []
+        return ["2025-12-31", "2026-01-01"] if self.rows is not None else []
 
     def current(self, name, date):
         return None
@@ -182,6 +182,7 @@ def test_the_benchmark_reads_every_tape_of_the_studies_and_tells_which_targets_h
     assert json.loads(json.dumps(found)) == found
     text = "\n".join(bench.lines_of("new A.X", found["tapes"]["new A.X"]))
     assert text.startswith("new A.X*: dqn, 2 seeds, 120 orders") and "passive holds" in text
+    assert list(bench.run("old", nights=5)["tapes"]) == ["old A.X 2025-12-31", "old A.X 2026-01-01"]
     with pytest.raises(LakeError, match="execution of never"):
         bench.run("never")
 
