@@ -33,9 +33,9 @@ def run(studies: str = "", nights: int = 1) -> dict[str, Any]:
 
     Returns:
         ``tapes``: ``"{study} {instrument}"``, and with several nights the date -> figures of
-            `models.execution.headline.tape_headline`, with ``agent,
-        date, headline`` (whether the instrument stands for its study), ``p_holm`` and ``cases`` (the same figures by
-        case); ``targets``: what is asked for; ``held``: target -> on how many tapes it holds, does not, cannot be said;
+        `models.execution.headline.tape_headline`, with ``agent, date, headline`` (whether the instrument stands for its
+        study), ``p_holm`` and ``cases`` (the same figures by case); ``targets``: what is asked for; ``held``: target -> on
+        how many tapes it holds, does not, cannot be said;
         ``held_headline``: the same of the tapes that stand for their studies.
 
     Raises:
