@@ -1,8 +1,8 @@
 """What the night's agent is worth on every unseen tape: its shortfall and impact beside takers and passive rules.
 
 Reads the newest judged nights of each study, plays nothing. A tape is an instrument of a study and night; the agent is
-its challenger, chosen before on other data, over all its training seeds. Intervals and tests are paired and by blocks of
-start times; p-values are adjusted over all tapes that are asked for (Holm).
+the night's challenger, chosen before on other data, over all its training seeds. Intervals and tests are paired and by
+blocks of start times; p-values are adjusted over all tapes that are asked for (Holm).
 
 Here: reading, one table. Not here: the statistics (models/execution/headline.py), judging (assets/execution_judge.py).
 """
@@ -34,8 +34,8 @@ def run(studies: str = "", nights: int = 1) -> dict[str, Any]:
     Returns:
         ``tapes``: ``"{study} {instrument}"``, and with several nights the date -> figures of
         `models.execution.headline.tape_headline`, with ``agent, date, headline`` (whether the instrument stands for its
-        study), ``p_holm`` and ``cases`` (the same figures by case); ``targets``: what is asked for; ``held``: target -> on
-        how many tapes it holds, does not, cannot be said;
+        study), ``p_holm`` and ``cases`` (the same figures by case); ``targets``: what is asked for; ``held``: target ->
+        on how many tapes it holds, does not, cannot be said;
         ``held_headline``: the same of the tapes that stand for their studies.
 
     Raises:
