@@ -93,7 +93,9 @@ class MoveNoise:
             normal += loads.T @ loads
             products += loads.T @ rewards[rows]
             squares += float(np.square(news).sum())
-        self.weights = np.asarray(np.linalg.solve(normal + squares * ridge, products), dtype=np.float64)
+        # where the mid never moved there is no news to carry
+        found = np.linalg.solve(normal + squares * ridge, products) if squares > 0.0 else np.zeros_like(products)
+        self.weights = np.asarray(found, dtype=np.float64)
 
     def of(self, steps: Steps) -> npt.NDArray[np.float32]:
         """What to subtract from the rewards of ``steps``, shape (n,), float32."""

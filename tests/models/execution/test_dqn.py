@@ -221,3 +221,12 @@ def test_a_long_memory_is_fitted_in_blocks_to_the_same_end(by_state, monkeypatch
     parts.fit(steps, rewards)
     np.testing.assert_allclose(parts.coefficients, whole.coefficients, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(parts.weights, whole.weights, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("by_state", [True, False])
+def test_where_the_mid_never_moves_nothing_is_taken_out_of_the_rewards(by_state):
+    random, noise = np.random.default_rng(3), MoveNoise(2, by_state=by_state)
+    states, still = random.normal(size=(40, 3)).astype(np.float32), np.zeros(40, dtype=np.float32)
+    steps = Steps(states, random.integers(2, size=40), np.ones(40, dtype=np.float32), still)
+    noise.fit(steps, random.normal(size=40).astype(np.float32))
+    assert not noise.of(steps).any()
