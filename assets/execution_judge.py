@@ -28,7 +28,7 @@ from assets.execution_setup import (
     settings,
 )
 from assets.execution_training import agent_of, grid_known, load_agents, terms_of
-from assets.parallel import Job, Tell, run_all
+from assets.parallel import Executor, Job, Tell, run_all
 from assets.split import describe
 from assets.store import StudyStore
 from assets.tape import fit_date, fit_tape
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 #: Episodes whose states stand behind the policy heat map.
 HEAT_EPISODES = 20
+#: Where nights are judged that a cluster trains.
+LOCAL: dict[Executor, Executor] = {"ray": "processes"}
 #: Rules that stand beside the agents where a part of the market is switched off.
 ABLATED_RULES = ("twap_taker", "twap_passive", "submit_and_leave")
 
@@ -133,7 +135,8 @@ def play_all(store: StudyStore, date: str, policy: Manifest, tell: Tell = lambda
         Job(f"judging {symbol}", play_instrument, (store.study, store.root, date, policy, list(parents)))
         for symbol, parents in groupby(parents_of(store, date), key=lambda parent: parent.symbol)
     ]
-    played: list[Played] = run_all(jobs, config.executor, config.workers, tell)
+    # the study's folder lies on this machine, not on those of a cluster
+    played: list[Played] = run_all(jobs, LOCAL.get(config.executor, config.executor), config.workers, tell)
     switched = [one.switched for one in played if one.switched is not None]
     sources += [source for one in played for source in one.sources]
     rows = pl.concat(one.rows for one in played)
