@@ -11,7 +11,7 @@ what they are set beside, since other processes slow all of them alike; ``*_cpu`
 - ``env_alone_per_s``: the environments with random actions, one thread.
 - ``sb3_*``: stable-baselines3 on the same environments (two threads), layers, epochs, batch and rollout
   (stable_baselines_peer.py); ``bound``: the ratio if all but the environments cost nothing and they ran on two cores.
-- ``ten_seeds_s``: ten seeds of both agents with a night's settings (two workers, processes), on a replay an agent.
+- ``ten_seeds_s``: ten seeds of both agents with a study's default settings (two workers, processes), on a replay.
 
 Here: `run`. Not here: what agents learn (known_answers.py, execution_quality.py).
 """
@@ -43,7 +43,7 @@ DESIGNS = {"one_thread": (False, 1), "two_threads": (False, 2), "ahead": (True, 
 SMALL_BATCH = 64
 DQN = DqnConfig(steps=6_000, warm_up=0.1)
 _REPEATS = 3
-#: A night of the study on LOBSTER's sample day: environment steps of either agent, environments, order.
+#: The defaults of feeds/study_execution.py: environment steps of either agent, environments, order.
 NIGHT_STEPS, NIGHT_ENVS, NIGHT_HORIZON_S, NIGHT_DECISIONS, NIGHT_SEEDS, NIGHT_WORKERS = (
     {"dqn": 20_000, "ppo": 200_000}, 32, 300, 10, 10, 2,
 )  # fmt: skip
