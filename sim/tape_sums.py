@@ -17,7 +17,8 @@ from sim.market import VIEW_SAMPLE_NS
 
 def clock_of(tape: pl.DataFrame) -> np.ndarray:
     """(n,) int64: the running maximum of ts_recv, ns."""
-    return np.ascontiguousarray(tape["ts_recv"].cum_max().to_numpy(), np.int64)
+    # a copy can be written to, as one sent to another process can: kernels are compiled apart for arrays that cannot
+    return np.array(tape["ts_recv"].cum_max().to_numpy(), np.int64)
 
 
 def quoted_rows(tape: pl.DataFrame) -> np.ndarray:

@@ -1,6 +1,9 @@
 """Which rows become which tape."""
 
+import pickle
+
 import pytest
+from numba import typeof
 
 from feeds.errors import StudyError
 from sim.queue_models import QueueModel
@@ -41,3 +44,9 @@ def test_levels_and_quotes_do_not_and_stated_bests_rule_where_there_are_no_level
     assert queue_for(tape, QueueModel("conservative")) == QueueModel("conservative")
     with pytest.raises(StudyError, match="every order"):
         queue_for(tape, QueueModel("exact"))
+
+
+@pytest.mark.parametrize("rows", [book_tape(*ORDERS), raw_frame(*LEVELS), raw_frame(*QUOTES)])
+def test_a_tape_sent_to_another_process_needs_no_other_kernels(rows):
+    events = prepare_any(rows).events
+    assert typeof(pickle.loads(pickle.dumps(events))) == typeof(events)
